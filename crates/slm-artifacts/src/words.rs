@@ -163,6 +163,24 @@ pub enum FormatFailure {
     NoJudgement,
 }
 
+impl FormatFailure {
+    /// Returns the failure in words.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::UnclosedFence => "cut off before its end",
+            Self::NoProgram => "no program that defines the entry point",
+            Self::NothingAdded => "nothing added to the prompt",
+            Self::NoTests => "no assertion about the entry point",
+            Self::Empty => "no text",
+            Self::NoAction => "no tool on offer with its argument",
+            Self::NoSignature => "a line that gives no new function",
+            Self::NoQuestion => "neither a question nor NONE",
+            Self::NoWorkflow => "no workflow to choose from",
+            Self::NoJudgement => "neither yes nor no",
+        }
+    }
+}
+
 /// A part of a workflow that is a chain of phases, in its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -10,6 +10,7 @@ mod cell;
 mod charts;
 pub mod code_metric;
 mod costs;
+mod drafts;
 mod findings;
 pub mod markdown;
 mod measure;
@@ -19,6 +20,7 @@ mod plan;
 mod published;
 mod record;
 mod record_counts;
+mod resolved_recipe;
 mod sample_metric;
 mod spending;
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 use slm_artifacts::{StopReason, Verdict};
 use slm_statistics::{POWER, RESAMPLES};
 
+use crate::drafts::Drafts;
 use crate::findings::Findings;
 use crate::findings::arms::{ArmSamples, Arms};
 use crate::findings::cell_summary::CellSummary;
@@ -18,7 +19,7 @@ use crate::record_counts::RecordCounts;
 use crate::sample_metric::{MI, MI_CODE, SampleMetric, by_task};
 
 /// The page and its sections.
-const TEMPLATES: [(&str, &str); 14] = [
+const TEMPLATES: [(&str, &str); 15] = [
     ("report", include_str!("templates/report.md.jinja")),
     ("headline", include_str!("templates/headline.md.jinja")),
     ("own_code", include_str!("templates/own_code.md.jinja")),
@@ -27,6 +28,7 @@ const TEMPLATES: [(&str, &str); 14] = [
     ("h3", include_str!("templates/h3.md.jinja")),
     ("lookups", include_str!("templates/lookups.md.jinja")),
     ("workflows", include_str!("templates/workflows.md.jinja")),
+    ("routers", include_str!("templates/routers.md.jinja")),
     ("bodies", include_str!("templates/bodies.md.jinja")),
     ("parsons", include_str!("templates/parsons.md.jinja")),
     ("cells", include_str!("templates/cells.md.jinja")),
@@ -73,6 +75,8 @@ struct Page<'a> {
     task_metrics: Vec<&'static str>,
     detectable_rate_difference: Option<f64>,
     cells: Vec<CellRow<'a>>,
+    /// `None` if no workflow drew several drafts.
+    drafts: Option<Drafts>,
     published: Option<Published>,
     records: RecordCounts,
     /// Whether the run measured publishers' own solutions.
@@ -94,6 +98,7 @@ impl<'a> Page<'a> {
         let claims: Vec<&Claim> = findings.claims().collect();
         let same = |a: &Claim, b: &Claim| a.hypothesis == b.hypothesis && a.contrast == b.contrast;
         let mut earlier = claims.iter().enumerate();
+        let drafts = Drafts::new(run, records);
         Self {
             run,
             n_answers: run.n_answers(),
@@ -116,7 +121,11 @@ impl<'a> Page<'a> {
                 .collaboration
                 .as_ref()
                 .and_then(|found| found.contrasts.first()?.solved.detectable_difference()),
-            cells: cells.iter().map(CellRow::new).collect(),
+            cells: cells
+                .iter()
+                .map(|cell| CellRow::new(cell, drafts.as_ref()))
+                .collect(),
+            drafts,
             published: Published::new(run, records),
             records: RecordCounts::new(records),
             has_human: !run.human.is_empty(),
@@ -324,13 +333,17 @@ struct CellRow<'a> {
     #[serde(flatten)]
     summary: &'a CellSummary,
     ended: Vec<(&'static str, usize)>,
+    /// Whether only the first of its drafts has the sampling of the cell.
+    has_other_drafts: bool,
 }
 
 impl<'a> CellRow<'a> {
-    fn new(summary: &'a CellSummary) -> Self {
+    fn new(summary: &'a CellSummary, drafts: Option<&Drafts>) -> Self {
         let in_words = |(reason, &count): (&StopReason, &usize)| (reason.text(), count);
         Self {
             ended: summary.stops.iter().map(in_words).collect(),
+            has_other_drafts: drafts
+                .is_some_and(|of| of.workflows.contains(&summary.workflow.as_str())),
             summary,
         }
     }

@@ -11,6 +11,10 @@ use crate::record::{RECORD_VERSION, SampleRecord};
 #[derive(Serialize)]
 pub(crate) struct RecordCounts {
     all: usize,
+    /// Records of tasks with tests.
+    tested: usize,
+    /// Records whose workflow ran programs itself.
+    ran: usize,
     /// Tasks with at least one record.
     tasks: usize,
     /// Those of them without tests.
@@ -34,7 +38,7 @@ pub(crate) struct RecordCounts {
 impl RecordCounts {
     pub(crate) fn new(records: &[SampleRecord]) -> Self {
         let count = |of: &dyn Fn(&SampleRecord) -> bool| records.iter().filter(|r| of(r)).count();
-        let ended = |verdict| count(&|record| record.verdict == verdict);
+        let ended = |verdict| count(&|record| record.is_tested() && record.verdict == verdict);
         let tasks_of = |holds: fn(&SampleRecord) -> bool| {
             let tasks = records.iter().filter(|record| holds(record));
             let tasks: BTreeSet<&str> = tasks.map(|record| record.task_id.as_str()).collect();
@@ -42,6 +46,8 @@ impl RecordCounts {
         };
         Self {
             all: records.len(),
+            tested: count(&SampleRecord::is_tested),
+            ran: count(&|record| record.executions > 0),
             tasks: tasks_of(|_| true),
             untested_tasks: tasks_of(|record| !record.is_tested()),
             untested_benchmarks: untested_benchmarks(records),

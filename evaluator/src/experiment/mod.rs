@@ -105,14 +105,14 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
 
     let (mut tasks, benchmarks, sources) = tasks::load(evaluate)?;
     let learned = learned::check(&chosen, &tasks, arguments.allow_learned_tasks)?;
-    let speaking = speakers::adapters(evaluate)?;
+    let speaking = speakers::adapters(&recipe, &workflows)?;
     let learned_by_speakers = learned::check(&speaking, &tasks, arguments.allow_learned_tasks)?;
     let counter = LaterCounter::default();
     let python = sandbox.interpreter();
     let knowledge = Rc::new(knowledge::open(&recipe, &tasks, python, counter.counter())?);
     let routing = Rc::new(routing::open(&recipe, &tasks)?);
     let mut timings = Timings::default();
-    let teacher = speakers::teacher(evaluate)?;
+    let teacher = speakers::teacher(&recipe, &workflows)?;
     let device = arguments.device;
     let answering = Answering::open(&recipe, &chosen, &speaking, device, &mut timings)?;
     counter.set(answering.count_tokens());

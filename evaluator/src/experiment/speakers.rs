@@ -15,13 +15,24 @@ use crate::backend::endpoint::Endpoint;
 use crate::workflow::scores::Scores;
 use crate::workflow::trajectory::SpeakingAdapter;
 
-/// Returns the adapters of `evaluate.speakers`, each once, under the names that the recipe gives them.
+/// Returns the adapters of `evaluate.speakers`, each once, under the names that the recipe gives them. A role that no workflow
+/// of the run calls is noted, and its speaker not opened.
 ///
 /// # Errors
 /// A name is neither a folder with an adapter nor that of a finished training.
-pub(super) fn adapters(evaluate: &Evaluate) -> Result<Vec<NamedAdapter>, UserMistake> {
+pub(super) fn adapters(
+    recipe: &Recipe,
+    workflows: &[Workflow],
+) -> Result<Vec<NamedAdapter>, UserMistake> {
+    let called: BTreeSet<Role> = workflows.iter().flat_map(|of| recipe.roles_of(*of)).collect();
     let mut found: Vec<NamedAdapter> = Vec::new();
-    for (role, speaker) in &evaluate.speakers {
+    for (role, speaker) in &recipe.evaluate.speakers {
+        if !called.contains(role) {
+            slm_cli::note(&format!(
+                "`evaluate.speakers.{role}` has no effect: no workflow of the run calls this role"
+            ));
+            continue;
+        }
         let RoleSpeaker::Adapter(name) = speaker else {
             continue;
         };
@@ -46,14 +57,17 @@ pub(super) struct TeacherServer {
     pub(super) sha256: String,
 }
 
-/// Opens the server of `evaluate.teacher`, if there is one.
+/// Opens the server of `evaluate.teacher`, if it answers in a workflow of the run.
 ///
 /// # Errors
 /// The server cannot be reached, or does not serve the model.
-pub(super) fn teacher(evaluate: &Evaluate) -> Result<Option<TeacherServer>> {
-    let Some(teacher) = &evaluate.teacher else {
+pub(super) fn teacher(recipe: &Recipe, workflows: &[Workflow]) -> Result<Option<TeacherServer>> {
+    let Some(teacher) = &recipe.evaluate.teacher else {
         return Ok(None);
     };
+    if assisted(recipe, workflows).is_empty() {
+        return Ok(None);
+    }
     let endpoint = Endpoint::open(&teacher.endpoint(), &teacher.model, &[], None)?;
     let EndpointInfo { url, models, .. } = endpoint.info();
     let mut identity = vec![url];
@@ -82,7 +96,13 @@ pub(super) fn describe(
         tasks.insert(adapter.name.as_str(), learned.clone());
     }
     let named = evaluate.speakers.iter();
-    let named = named.filter(|(_, speaker)| **speaker != RoleSpeaker::Arm);
+    let is_opened = |speaker: &RoleSpeaker| match speaker {
+        RoleSpeaker::Arm => false,
+        RoleSpeaker::Base => true,
+        RoleSpeaker::Adapter(name) => hashes.contains_key(name.as_str()),
+        RoleSpeaker::Teacher => teacher.is_some(),
+    };
+    let named = named.filter(|(_, speaker)| is_opened(speaker));
     Ok(named
         .map(|(role, speaker)| {
             let (source, sha256) = match speaker {

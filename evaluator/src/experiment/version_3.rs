@@ -236,7 +236,7 @@ fn timeless(lines: &[String]) -> Vec<String> {
         let Value::Object(fields) = value else {
             return;
         };
-        for key in [
+        let later = [
             "version",
             "measured",
             "generation_s",
@@ -260,9 +260,9 @@ fn timeless(lines: &[String]) -> Vec<String> {
             "tokens_to_program",
             "seconds_to_program",
             "executable",
-        ] {
-            fields.remove(key);
-        }
+        ];
+        // `remove` would move the last field into the gap.
+        fields.retain(|key, _| !later.contains(&key.as_str()));
         fields.values_mut().for_each(forget);
     }
     let mut all: Vec<String> = lines

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use slm_cli::UserMistake;
 
-/// A file, or a folder that could not be read.
+/// A file, or a path that could not be read.
 pub(crate) type FoundFile = (PathBuf, io::Result<()>);
 
 /// Returns the files under `paths`, sorted by path and without duplicates.
@@ -23,6 +23,11 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<FoundFile>> {
     for path in paths {
         match fs::metadata(path) {
             Ok(it) if it.is_dir() => walk(path, &mut found),
+            // Opening a pipe would wait for its writer.
+            Ok(it) if !it.is_file() => {
+                let problem = "a pipe, a socket or a device, expected a regular file";
+                found.push((path.clone(), Err(io::Error::other(problem))));
+            }
             Err(error) if is_missing(&error) => missing.push(path.as_path()),
             // Other problems are reported when the file is read.
             _ => found.push((path.clone(), Ok(()))),
@@ -163,6 +168,22 @@ mod tests {
         let found = find(&[folder.path().to_owned()]).expect("a file");
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].0, inside("a.py"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_regular_file_is_named_and_never_opened() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let socket = folder.path().join("a.py");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
+        for path in [socket, PathBuf::from("/dev/zero")] {
+            let found = find(std::slice::from_ref(&path)).expect("an entry");
+            let [(named, Err(error))] = &found[..] else {
+                panic!("{found:?}");
+            };
+            assert_eq!(*named, path);
+            assert!(error.to_string().contains("expected a regular file"));
+        }
     }
 
     #[test]

@@ -12,8 +12,9 @@ use slm_artifacts::{atomic_write, sha256_of_texts};
 use slm_cli::UserMistake;
 use slm_report::SampleRecord;
 
-use super::key::{COLUMNS, Item, KEY, KEY_VERSION, Key, Side};
+use super::key::{COLUMNS, Item, KEY, KEY_VERSION, Key, Side, cell_hash};
 use super::spreadsheet::{MOST_CHARS, harmless, write};
+use crate::counted::counted;
 use crate::dataset::runs::{self, HarvestedRun};
 use crate::ratings_arguments::{ExportArguments, Separator};
 
@@ -226,6 +227,8 @@ fn tabled(
     for (at, of) in drawn.into_iter().enumerate() {
         let item = format!("{export}-{:03}", at + 1);
         let texts = [of.prompt, of.program].map(|text| harmless(text, separator));
+        let hashes = texts.each_ref().map(|text| Some(cell_hash(text)));
+        let [task_sha256, program_sha256] = hashes;
         let empty = COLUMNS.map(|_| String::new());
         rows.push(
             [item.clone()]
@@ -238,6 +241,8 @@ fn tabled(
             item,
             task_id: of.task_id.to_owned(),
             sides: of.sides,
+            task_sha256,
+            program_sha256,
         });
     }
     let key = Key {
@@ -269,15 +274,18 @@ fn print(key: &Key, arguments: &ExportArguments) {
         return;
     }
     let mut text = format!(
-        "{}: {} programs of {} tasks for raters, who fill in 1 (worst) to 5 (best); a cell that begins with ' shows text\n\
+        "{}: {} of {} for raters, who fill in 1 (worst) to 5 (best); a cell that begins with ' shows text\n\
          {}: the key, which raters must not see",
         folder.join(TABLE).display(),
-        key.items.len(),
-        tasks.len(),
+        counted(key.items.len(), "program"),
+        counted(tasks.len(), "task"),
         folder.join(KEY).display(),
     );
     for (reason, count) in &key.left_out {
-        text.push_str(&format!("\nleft out: {count} tasks, {reason}"));
+        text.push_str(&format!(
+            "\nleft out: {}, {reason}",
+            counted(*count, "task")
+        ));
     }
     slm_cli::result(&text);
 }
@@ -318,5 +326,8 @@ mod tests {
         assert_eq!(rows[1][0], key.items[0].item);
         assert_eq!(key.items[1].sides, [0, 1]);
         assert!(key.items.iter().all(|of| of.item.starts_with(&key.export)));
+        let hash = key.items[1].program_sha256.as_deref();
+        assert_eq!(hash, Some(&*cell_hash("def f(x):\r\n    return x")));
+        assert!(key.has_hashes());
     }
 }

@@ -6,15 +6,24 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use slm_cli::UserMistake;
 
-use super::key::Key;
+use super::key::{Item, KEY, Key, cell_hash};
 use super::page;
 use super::result::{Rating, compare};
 use super::spreadsheet::{self, Line, Table};
 use crate::ratings_arguments::ImportArguments;
 
+/// The columns that raters read, which stay as exported.
+const SHOWN: [&str; 2] = ["task", "program"];
+
 /// Compares the ratings and prints the result.
 pub(super) fn run(arguments: &ImportArguments) -> Result<()> {
     let key = Key::read(&arguments.export)?;
+    if !key.has_hashes() {
+        slm_cli::note(&format!(
+            "{}: of an older version, so rows are not compared with the exported programs",
+            arguments.export.join(KEY).display()
+        ));
+    }
     let raters = raters(&arguments.files)?;
     let mut ratings = Vec::new();
     for (rater, path) in arguments.files.iter().enumerate() {
@@ -69,14 +78,13 @@ fn filled(key: &Key, rater: usize, table: &Table, path: &Path) -> Result<Vec<Rat
             )));
         }
     }
-    let missing = key
-        .columns
-        .iter()
-        .find(|name| !columns.contains_key(name.as_str()));
-    if let Some(missing) = missing {
+    let shown: &[&str] = if key.has_hashes() { &SHOWN } else { &[] };
+    let own = key.columns.iter().map(String::as_str);
+    let expected: Vec<&str> = shown.iter().copied().chain(own).collect();
+    if let Some(missing) = expected.iter().find(|name| !columns.contains_key(**name)) {
         return Err(at_start(format!(
             "no column `{missing}`, expected {}\nhint: keep the first line of ratings.csv as it was exported",
-            key.columns.join(", ")
+            expected.join(", ")
         )));
     }
     let of_export = |name: &str| {
@@ -106,6 +114,11 @@ fn filled(key: &Key, rater: usize, table: &Table, path: &Path) -> Result<Vec<Rat
             );
             return Err(at_line(path, line, &error));
         }
+        for column in shown {
+            if let Some(error) = difference(&key.items[item], column, cell(column)) {
+                return Err(at_line(path, line, &error));
+            }
+        }
         for (column, name) in key.columns.iter().enumerate() {
             let value = rating(cell(name)).map_err(|found| {
                 let error = format!("`{name}` is `{found}`, expected 1, 2, 3, 4, 5 or nothing\nhint: correct the cell");
@@ -120,6 +133,23 @@ fn filled(key: &Key, rater: usize, table: &Table, path: &Path) -> Result<Vec<Rat
         }
     }
     Ok(ratings)
+}
+
+/// Returns how a cell beside an item differs from the export.
+fn difference(item: &Item, column: &str, cell: &str) -> Option<String> {
+    let [task, program] = SHOWN;
+    let expected = match column {
+        of if of == task => &item.task_sha256,
+        of if of == program => &item.program_sha256,
+        _ => return None,
+    };
+    let is_same = *expected.as_ref()? == cell_hash(cell);
+    (!is_same).then(|| {
+        format!(
+            "`{column}` of the item {} is not the exported one, so its ratings may be of another program\n             hint: sort whole rows, not single columns, and change only the columns of ratings",
+            item.item
+        )
+    })
 }
 
 fn at_line(path: &Path, line: &Line, error: &str) -> anyhow::Error {
@@ -163,7 +193,7 @@ fn rating(cell: &str) -> Result<Option<u8>, &str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::key::{Item, KEY_VERSION, Side};
+    use super::super::key::{KEY_VERSION, Side};
     use super::*;
 
     fn key() -> Key {
@@ -171,6 +201,8 @@ mod tests {
             item: format!("R1a2b3c4d-{n:03}"),
             task_id: format!("a/{n}"),
             sides: vec![0],
+            task_sha256: None,
+            program_sha256: None,
         };
         Key {
             version: KEY_VERSION,
@@ -188,11 +220,15 @@ mod tests {
     }
 
     fn import(text: &str) -> Result<Vec<(usize, usize, u8)>, String> {
+        import_by(&key(), text)
+    }
+
+    fn import_by(key: &Key, text: &str) -> Result<Vec<(usize, usize, u8)>, String> {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("ada.csv");
         std::fs::write(&path, text).expect("written");
         let table = spreadsheet::read(&path, "item").map_err(|error| error.to_string())?;
-        let found = filled(&key(), 0, &table, &path).map_err(|error| error.to_string())?;
+        let found = filled(key, 0, &table, &path).map_err(|error| error.to_string())?;
         Ok(found
             .into_iter()
             .map(|of| (of.item, of.column, of.value))
@@ -239,6 +275,45 @@ mod tests {
         assert!(error.contains("no column `overall_quality`"), "{error}");
         let error = import("item,readability,readability,overall_quality\n").expect_err("twice");
         assert!(error.contains("two columns `readability`"), "{error}");
+    }
+
+    #[test]
+    fn ratings_beside_another_task_or_program_are_refused_with_line_and_item() {
+        let mut key = key();
+        for (item, program) in key.items.iter_mut().zip(["def f():\n    return 1\n", "x"]) {
+            item.task_sha256 = Some(cell_hash("Do it.\n\nNow."));
+            item.program_sha256 = Some(cell_hash(program));
+        }
+        let header = "item,task,program,readability,overall_quality\r\n";
+        let first = "R1a2b3c4d-001,\"Do it.\r\n\r\nNow.\",\"def f():\r\n    return 1\",4,5\r\n";
+        let second = "R1a2b3c4d-002,\"Do it.\n\nNow. \",x,1,\r\n";
+        let found = import_by(&key, &format!("{header}{second}{first}"));
+        assert_eq!(found, Ok(vec![(1, 0, 1), (0, 0, 4), (0, 1, 5)]));
+        let swapped = format!("{header}{first}{second}")
+            .replace("4d-001", "4d-000")
+            .replace("4d-002", "4d-001")
+            .replace("4d-000", "4d-002");
+        let other_task = second.replace("Now", "Later");
+        for (text, expected) in [
+            (
+                swapped,
+                "ada.csv:2: `program` of the item R1a2b3c4d-002 is not",
+            ),
+            (
+                format!("{header}{first}{other_task}"),
+                "ada.csv:6: `task` of the item R1a2b3c4d-002 is not",
+            ),
+            (
+                "item,task,readability,overall_quality\nR1a2b3c4d-002,x,1,1\n".to_owned(),
+                "no column `program`",
+            ),
+        ] {
+            let error = import_by(&key, &text).expect_err(&text);
+            assert!(
+                error.contains(expected) && error.contains("\nhint: "),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use slm_cli::text_table;
 
 use super::result::{ColumnResult, Comparison, PairedRating, SideRating};
+use crate::counted::counted;
 
 /// Renders a table of all sides in all columns, and one of the raters' agreement.
 pub(super) fn render(found: &Comparison) -> String {
@@ -47,12 +48,9 @@ pub(super) fn render(found: &Comparison) -> String {
     format!(
         "{ratings}\n\nMeans over tasks, 1 (worst) to 5 (best). The difference is that of the same rater on the same task; its \
          interval is a BCa bootstrap over tasks, p a sign-flip permutation, unadjusted.\n\n{agreement}\n\nAlpha is \
-         Krippendorff's, of {} on {} programs: 1 for complete agreement, 0 for chance.",
-        match found.raters.len() {
-            1 => "1 rater".to_owned(),
-            n => format!("{n} raters"),
-        },
-        found.items
+         Krippendorff's, of {} on {}: 1 for complete agreement, 0 for chance.",
+        counted(found.raters.len(), "rater"),
+        counted(found.items, "program")
     )
 }
 

@@ -166,6 +166,8 @@ mod tests {
             item: format!("R1-{n:03}"),
             task_id: task.to_owned(),
             sides: sides.to_vec(),
+            task_sha256: None,
+            program_sha256: None,
         };
         let side = |workflow: &str| Side {
             run: "night".to_owned(),

@@ -4,6 +4,7 @@
 //! so [`harmless`] puts a `'` before such text: at the start of a cell, and also where a cell would start if the file
 //! were split at line ends or at another separator than its own. Spreadsheets show the `'`, and what it precedes is text.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -86,9 +87,23 @@ pub(super) struct Line {
 /// # Errors
 /// The file cannot be read, is not in a form of UTF-8 or of one byte for each letter, or has no such column.
 pub(super) fn read(path: &Path, column: &str) -> Result<Table> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mistake =
         |text: &str| -> anyhow::Error { UserMistake(format!("{}: {text}", path.display())).into() };
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let problem = match error.kind() {
+                ErrorKind::NotFound | ErrorKind::NotADirectory => "no such file",
+                ErrorKind::IsADirectory => "a folder, expected CSV",
+                _ => {
+                    return Err(error).with_context(|| format!("cannot read {}", path.display()));
+                }
+            };
+            return Err(mistake(&format!(
+                "{problem}\nhint: name the tables that raters filled in, such as ada.csv"
+            )));
+        }
+    };
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") || bytes.contains(&0) {
         return Err(mistake(
             "UTF-16 or no text, expected UTF-8\nhint: save the table as \"CSV UTF-8\"",
@@ -116,7 +131,6 @@ fn parsed(text: &[u8], separator: u8) -> Result<Table, csv::Error> {
     // A line that some spreadsheets write before the first one.
     let hint = [&b"sep="[..], &[separator]].concat();
     let rest = text.strip_prefix(&hint[..]).unwrap_or(text);
-    let skipped = u64::from(rest.len() < text.len());
     let rest = rest.strip_prefix(b"\r").unwrap_or(rest);
     let rest = rest.strip_prefix(b"\n").unwrap_or(rest);
     let mut reader = csv::ReaderBuilder::new()
@@ -130,16 +144,44 @@ fn parsed(text: &[u8], separator: u8) -> Result<Table, csv::Error> {
     };
     let columns = words(reader.byte_headers()?);
     let columns = columns.iter().map(|name| name.to_lowercase()).collect();
+    let skipped = text.len() - rest.len();
+    let mut place = LinePlace::default();
     let mut rows = Vec::new();
     for record in reader.byte_records() {
         let record = record?;
         let cells = words(&record);
         if cells.iter().any(|cell| !cell.is_empty()) {
-            let number = record.position().map_or(0, csv::Position::line) + skipped;
+            let byte = record.position().map_or(0, csv::Position::byte) as usize;
+            let number = place.line_of(text, skipped + byte);
             rows.push(Line { number, cells });
         }
     }
     Ok(Table { columns, rows })
+}
+
+/// Counts lines as editors do, with any line ends. The CSV reader's own count lags behind at `\r\n` and at empty lines.
+#[derive(Default)]
+struct LinePlace {
+    /// Bytes that were counted.
+    at: usize,
+    /// Line ends in them.
+    ends: u64,
+}
+
+impl LinePlace {
+    /// Returns the line, from 1, of the first byte from `start` on that ends no line; `start` grows from call to call.
+    fn line_of(&mut self, text: &[u8], start: usize) -> u64 {
+        while let Some(&byte) = text.get(self.at) {
+            let ends_line = matches!(byte, b'\n' | b'\r');
+            if self.at >= start && !ends_line {
+                break;
+            }
+            let is_half = byte == b'\r' && text.get(self.at + 1) == Some(&b'\n');
+            self.ends += u64::from(ends_line && !is_half);
+            self.at += 1;
+        }
+        self.ends + 1
+    }
 }
 
 #[cfg(test)]
@@ -192,6 +234,39 @@ mod tests {
         let table = read_bytes(b"item,program\nR1,\"a\nb\"\nR2,caf\xe9\n").expect("a table");
         let numbers: Vec<u64> = table.rows.iter().map(|row| row.number).collect();
         assert_eq!(numbers, [2, 4]);
+    }
+
+    #[test]
+    fn rows_have_the_line_numbers_of_an_editor() {
+        let lines = "sep=,\nitem,program\nR1,\"a\n\nb\"\n\n,\nR2,c\nR3,\"d\ne\"\nR4,f";
+        for end in ["\n", "\r\n", "\r"] {
+            for (text, expected) in [
+                (lines, [3, 8, 9, 11]),
+                (lines.trim_start_matches("sep=,\n"), [2, 7, 8, 10]),
+            ] {
+                let text = text.replace('\n', end);
+                let table = read_bytes(text.as_bytes()).expect("a table");
+                let numbers: Vec<u64> = table.rows.iter().map(|row| row.number).collect();
+                assert_eq!(numbers, expected, "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_missing_table_is_the_users_mistake() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (path, expected) in [
+            (folder.path().join("ada.csv"), "ada.csv: no such file"),
+            (folder.path().to_owned(), ": a folder, expected CSV"),
+        ] {
+            let error = read(&path, "item").expect_err("no table");
+            assert!(error.is::<UserMistake>(), "{error:#}");
+            let error = error.to_string();
+            assert!(
+                error.contains(expected) && error.contains("\nhint: "),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -32,16 +33,33 @@ struct AnyHeader {
 /// Reads the file, or that of a data set's folder.
 ///
 /// # Errors
-/// The file cannot be read; or it is a [`UserMistake`] that it is no file of routes of [`ROUTES_VERSION`], is too large, or
+/// The file cannot be read; or it is a [`UserMistake`] that there is none, it is no file of routes of [`ROUTES_VERSION`], is too large, or
 /// contradicts itself.
 pub(super) fn read(named: &Path) -> Result<RoutesFile> {
-    let path = if named.is_dir() {
+    let is_folder = named.is_dir();
+    let path = if is_folder {
         named.join(ROUTES_FILE)
     } else {
         named.to_owned()
     };
     let cannot = || format!("cannot read the routes {}", path.display());
-    let bytes = fs::metadata(&path).with_context(cannot)?.len();
+    let found = match fs::metadata(&path) {
+        Ok(found) => found,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            let problem = if is_folder {
+                format!("a folder without {ROUTES_FILE}")
+            } else {
+                "no such file or folder".to_owned()
+            };
+            return Err(misnamed(named, &problem).into());
+        }
+        Err(error) => return Err(error).with_context(cannot),
+    };
+    // Reading a pipe would wait for its writer.
+    if !found.is_file() {
+        return Err(misnamed(&path, "no regular file").into());
+    }
+    let bytes = found.len();
     if bytes > MOST_BYTES {
         let problem = format!("{bytes} bytes, but at most {MOST_BYTES} are read");
         return Err(refusal(&path, None, &problem).into());
@@ -50,13 +68,20 @@ pub(super) fn read(named: &Path) -> Result<RoutesFile> {
     parse(&bytes).map_err(|(line, problem)| refusal(&path, line, &problem).into())
 }
 
+/// A path that the recipe names and that is no place of routes.
+fn misnamed(path: &Path, problem: &str) -> UserMistake {
+    UserMistake(format!(
+        "`evaluate.adaptive.routes` names {}: {problem}\n\
+         hint: name the folder of routes; this makes one: evaluator dataset RUN... --to routes -o FOLDER",
+        path.display()
+    ))
+}
+
 fn refusal(path: &Path, line: Option<usize>, problem: &str) -> UserMistake {
     let line = line.map_or_else(String::new, |line| format!(":{line}"));
-    let folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
     UserMistake(format!(
-        "{}{line}: {problem}\nhint: make the routes again: evaluator dataset RUN... --to routes -o {}",
-        path.display(),
-        folder.display()
+        "{}{line}: {problem}\nhint: make the routes again: evaluator dataset RUN... --to routes -o FOLDER",
+        path.display()
     ))
 }
 
@@ -178,11 +203,33 @@ mod tests {
             assert_eq!((found.tasks.len(), found.sha256.len()), (1, 64));
             assert_eq!(found.header.offline.completion_tokens, 9);
         }
-        let error = read(&folder.path().join("no.jsonl")).expect_err("no file");
-        assert!(
-            error.to_string().starts_with("cannot read the routes "),
-            "{error}"
-        );
+    }
+
+    #[test]
+    fn a_place_without_routes_is_refused_by_the_name_of_the_key() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (named, problem) in [
+            (
+                folder.path().join("no.jsonl"),
+                "no.jsonl: no such file or folder\n",
+            ),
+            (
+                folder.path().to_owned(),
+                ": a folder without routes.jsonl\n",
+            ),
+            #[cfg(unix)]
+            ("/dev/null".into(), "/dev/null: no regular file\n"),
+        ] {
+            let error = read(&named).expect_err("no routes");
+            assert!(error.is::<UserMistake>(), "{error:#}");
+            let error = error.to_string();
+            let start = format!("`evaluate.adaptive.routes` names {}", named.display());
+            assert!(
+                error.starts_with(&start) && error.contains(problem),
+                "{error}"
+            );
+            assert!(error.ends_with("--to routes -o FOLDER"), "{error}");
+        }
     }
 
     #[test]

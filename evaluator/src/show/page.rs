@@ -131,11 +131,13 @@ fn call(
             .map_or_else(String::new, |turn| format!(", turn {turn}"));
         facts.push(format!("phase {phase}{turn}"));
     }
-    if call.adapter_sha256.is_some() {
-        facts.push("adapter".to_owned());
+    match &call.speaker {
+        Some(speaker) => facts.push(format!("spoken by {}", slm_cli::printable(speaker))),
+        None if call.adapter_sha256.is_some() => facts.push("adapter".to_owned()),
+        None => {}
     }
     if let Some(failure) = call.format_failure {
-        facts.push(format!("format failure: {failure:?}"));
+        facts.push(format!("format failure: {}", failure.text()));
     }
     let revised = event.parent.and_then(|parent| programs.get(&parent));
     let is_program = is_program(call);

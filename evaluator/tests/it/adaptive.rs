@@ -106,6 +106,17 @@ fn routes_of_a_run_choose_for_other_tasks_and_never_for_their_own() {
 #[test]
 fn what_cannot_route_is_refused_with_its_file() {
     let project = project();
+    let key = "`evaluate.adaptive.routes` names ";
+    let hint = "--to routes -o FOLDER";
+    let error = ask(&project, &right_server(), &ROUTED).error(2);
+    says(&error, &[key, "data/routes: no such file or folder", hint]);
+    std::fs::create_dir_all(project.path("data/routes")).expect("a folder");
+    let error = ask(&project, &right_server(), &ROUTED).error(2);
+    says(
+        &error,
+        &[key, "data/routes: a folder without routes.jsonl", hint],
+    );
+    std::fs::remove_dir(project.path("data/routes")).expect("removed");
     project.write("data/routes", "");
     let error = ask(&project, &right_server(), &ROUTED).error(2);
     says(

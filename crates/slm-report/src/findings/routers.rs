@@ -21,6 +21,10 @@ pub(crate) struct RouterFindings {
 #[derive(Debug, Serialize)]
 pub(crate) struct RouterArm {
     pub(crate) arm: String,
+    /// Answers of the router.
+    pub(crate) answers: usize,
+    /// Those of them whose budget ended before a choice.
+    pub(crate) without_choice: usize,
     /// Number of answers by the workflow that was chosen, by name; those of which the budget ended before a choice are
     /// in none.
     pub(crate) chosen: BTreeMap<String, usize>,
@@ -103,6 +107,8 @@ impl RouterArm {
         });
         Self {
             arm: arm.to_owned(),
+            answers: router.samples().count(),
+            without_choice: router.samples().filter(|of| of.routed_to.is_none()).count(),
             contrasts: contrasts.collect(),
             best_fixed: best.map(|of| of.name.to_owned()),
             oracle: oracle(&fixed, &tasks),
