@@ -325,7 +325,7 @@ fn requests_that_come_while_others_run_are_answered_as_if_they_were_alone() {
 fn requests_with_several_adapters_and_without_one_share_a_batch() {
     let (weights, _) = engine("tiny-qwen2");
     let load = |path| RuntimeAdapter::Engine(adapters(path, "tiny-qwen2", &weights).1);
-    let (first, second) = (load("peft-qwen2/all-linear"), load("peft-qwen2/dora"));
+    let (first, second) = (load("peft-qwen2/all-linear"), load("peft-qwen2/subset"));
     let loaded = [&first, &second];
     let requests = |adapter: fn(usize) -> Option<usize>| -> Vec<Request> {
         prompts(9)

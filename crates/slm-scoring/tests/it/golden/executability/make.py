@@ -19,13 +19,13 @@ def reference(x):
 
 PROGRAMS = {
     "right everywhere": "def f(x):\n    return x * x\n",
-    "wrong on some inputs": "def f(x):\n    return abs(x) * 2 if x < 3 else x * x\n",
+    "wrong on some inputs": "def f(x):\n    return abs(x) * 2 if x < 3 else 0\n",
     "wrong everywhere": "def f(x):\n    return 'none'\n",
     "right, and an exception on one extra input": "def f(x):\n    return x * x if x else 1 // x\n",
     "wrong first, an exception later": "def f(x):\n    if x < 0:\n        raise ValueError(x)\n    return x * x if x > 1 else 7\n",
     "an exception on every input": "def f(x):\n    return x.y\n",
     "its own assertion": "def f(x):\n    assert x > 0\n    return x * x\n",
-    "an exit": "def f(x):\n    if x == 2:\n        raise SystemExit(0)\n    return x * x\n",
+    "an exit": "def f(x):\n    if x == 4:\n        raise SystemExit(0)\n    return x * x\n",
     "endless on one input": "def f(x):\n    while x == 4:\n        pass\n    return x * x\n",
     "an exception outside of the function": "def f(x):\n    return x * x\n\n\nraise KeyError('x')\n",
     "no such function": "def g(x):\n    return x * x\n",
