@@ -121,6 +121,9 @@ impl fmt::Display for SharedTask {
             SharedBy::Function => "by a function of its solution",
             SharedBy::Words => "by thirteen consecutive words",
         };
+        if self.learned == self.evaluated {
+            return write!(f, "{}, {by}", self.learned);
+        }
         write!(f, "{} is {} {by}", self.learned, self.evaluated)
     }
 }
@@ -283,6 +286,19 @@ mod tests {
             Some(SharedBy::Id),
         );
         check(&task("own/7", "\"\"\"Other words.\"\"\"\n", ""), None);
+    }
+
+    #[test]
+    fn a_shared_task_of_one_id_is_named_once() {
+        let shared = |learned: &str| SharedTask {
+            learned: learned.to_owned(),
+            evaluated: "Mbpp/7".to_owned(),
+            by: SharedBy::Id,
+        };
+        let text = shared("Mbpp/7").to_string();
+        assert_eq!(text, "Mbpp/7, by its publisher's id");
+        let text = shared("mbpp/7").to_string();
+        assert_eq!(text, "mbpp/7 is Mbpp/7 by its publisher's id");
     }
 
     #[test]

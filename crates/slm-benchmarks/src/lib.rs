@@ -27,6 +27,7 @@ mod literal;
 mod overlap;
 mod parsons;
 pub mod prompting;
+mod puzzle;
 mod registry;
 mod repository_tests;
 mod selection;
@@ -42,7 +43,7 @@ pub use hidden_tests::{
 };
 pub use leakage::{Evaluated, SharedBy, SharedTask, fingerprint, fingerprints};
 pub use overlap::Overlap;
-pub use parsons::{PARSONS_SUFFIX, PARSONS_WORDINGS, Parsons};
+pub use parsons::{PARSONS_SUFFIX, PARSONS_WORDINGS, Parsons, TOO_FEW_WRONG_LINES};
 pub use registry::{
     ClassTask, Embedded, MBPP_SHOTS, MBPP_TEST_SPLIT, NAMES, REPOSITORY, REPOSITORY_VERSION,
     TaskSet, by_name, data_of, load, load_few_shot, load_selected, mbpp_shots, open,

@@ -15,10 +15,14 @@ use slm_metrics::syntax::{
     LineUse, LogicalLine, line_use, logical_lines, mutants, normalised_hash,
 };
 
+use crate::puzzle::Puzzle;
 use crate::{ScoringPhase, Task, TaskSet, TaskView};
 
 /// Follows the name of the benchmark and the id of each task.
 pub const PARSONS_SUFFIX: &str = "/parsons";
+
+/// Why a task has too few lines for `distractors`.
+pub const TOO_FEW_WRONG_LINES: &str = "with too few wrong lines of one other token";
 
 /// Fewest lines of a solution that make a problem.
 const FEWEST_LINES: usize = 3;
@@ -39,16 +43,6 @@ pub struct Parsons {
     pub wording: u8,
     /// Decides the order of the lines and which wrong lines are chosen.
     pub seed: u64,
-}
-
-/// The hidden part of a Parsons problem.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Puzzle {
-    /// The lines of the solution in their order.
-    solution: Vec<LogicalLine>,
-    distractors: Vec<LogicalLine>,
-    /// The lines of the prompt's own code.
-    given: Vec<LogicalLine>,
 }
 
 impl TaskSet {
@@ -102,7 +96,7 @@ impl Puzzle {
         }
         puzzle.distractors = puzzle.wrong_lines(&whole, &view.task_id, settings);
         if puzzle.distractors.len() < settings.distractors {
-            return Err("with too few wrong lines of one other token");
+            return Err(TOO_FEW_WRONG_LINES);
         }
         Ok(puzzle)
     }

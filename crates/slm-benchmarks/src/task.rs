@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::parsons::Puzzle;
+use crate::puzzle::Puzzle;
 use crate::split::Split;
 use crate::{RepositoryTarget, Tests};
 

@@ -4,7 +4,8 @@ use crate::adaptive::Router;
 use crate::recipe::{Evaluate, Recipe};
 use crate::selection::{BeamScore, SamplesSelect};
 use crate::workflow::Role;
-use crate::workflow_table::{Needs, Workflow};
+use crate::workflow_part::Needs;
+use crate::workflow_table::Workflow;
 
 /// What is chosen from by default.
 const DEFAULT: [Workflow; 5] = [

@@ -62,6 +62,8 @@ mod tree;
 mod word_or_list;
 mod workflow;
 mod workflow_cost;
+mod workflow_part;
+mod workflow_relations;
 mod workflow_table;
 mod yaml;
 
@@ -99,4 +101,5 @@ pub use tools::{Strategy, Tools};
 pub use train::{GradientCheckpointing, LrSchedulerType, Objective, Train};
 pub use workflow::{AdapterRoles, Budget, Controls, Prompting, Prompts, Role};
 pub use workflow_cost::{Cost, CostFacts, MOST_ACTIONS, MOST_CHOSEN, MOST_SYMBOLS};
-pub use workflow_table::{H3Part, Needs, Workflow, WorkflowPair};
+pub use workflow_part::{H3Part, Needs};
+pub use workflow_table::{Workflow, WorkflowPair};

@@ -1,4 +1,4 @@
-//! Who speaks a role: `evaluate.speakers`, and the server of `evaluate.teacher`.
+//! The speakers of roles: `evaluate.speakers`, and the server of `evaluate.teacher`.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;

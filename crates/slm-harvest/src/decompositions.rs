@@ -19,8 +19,8 @@ pub struct Split {
     pub lines: String,
     /// The step of its answer.
     pub step: u32,
-    /// Whether a program was requested after it: over the functions or, if none could be written, without them. A budget
-    /// that ended earlier says nothing about the split.
+    /// Whether a program was requested after it: over the functions or, if none could be written, without them. A split
+    /// that no program followed has no result.
     pub is_tried: bool,
     /// Whether the trajectory's final program was written over the functions.
     pub is_built_on: bool,

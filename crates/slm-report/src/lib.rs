@@ -77,7 +77,7 @@ fn free_form(records: &[SampleRecord]) -> Option<Vec<SampleRecord>> {
 /// omitted and named. The records' texts come from a model and are treated as hostile.
 pub fn build(run: &RunInfo, records: &[SampleRecord]) -> Report {
     let parsons = ParsonsFindings::new(records, run);
-    // Their prompts show the lines of solutions: beside other tasks they have a section of their own, and count nowhere else.
+    // Their prompts show the lines of solutions: beside other tasks they have a separate section, and count in no other.
     let free = free_form(records);
     let records = free.as_deref().unwrap_or(records);
     let of_workflow = |workflow: Workflow| -> Vec<&SampleRecord> {

@@ -364,7 +364,7 @@ mod tests {
     use crate::synthetic::{records_of_cells, run_of, sample, unparsable};
     use crate::{
         EndpointInfo, Experiment, KnowledgeInfo, OfflineCost, Plan, ProgramMetrics, RunInfo,
-        SampleRecord, ServedModel, ShardInfo, ShortBudget, markdown,
+        SampleRecord, ServedModel, ShardInfo, ShortBudget, SpeakerInfo, markdown,
     };
 
     /// Every special character of Markdown, in a heading, a list, a link, and after a line break.
@@ -497,6 +497,14 @@ mod tests {
             ..own
         });
         records[1].tests_total = 0;
+        let speaker = SpeakerInfo {
+            role: "reviewer".to_owned(),
+            speaker: "other".to_owned(),
+            source: Some("checkpoints/other".to_owned()),
+            sha256: None,
+            learned_tasks: vec!["starter/01".to_owned()],
+        };
+        run.speakers = vec![speaker.clone(), speaker];
         check(&run, &records);
     }
 
@@ -544,6 +552,37 @@ mod tests {
             (record.prompt_tokens, record.masked, record.recall) = (500, 1, Some(0.5));
         }
         check(&run, &records);
+    }
+
+    #[test]
+    fn every_string_of_a_page_on_routers_and_drafts_is_escaped() {
+        let mut run = run_of(Experiment::Compare, &[]);
+        let workflows = [
+            Workflow::Single,
+            Workflow::BestOfN,
+            Workflow::Adaptive,
+            Workflow::AdaptiveRandom,
+        ];
+        let evaluate = Evaluate {
+            workflows: workflows.to_vec(),
+            hypotheses: Vec::new(),
+            ..Evaluate::default()
+        };
+        run.plan = Plan::new(Experiment::Workflows, &evaluate, &[]).expect("a plan");
+        run.offline = vec![OfflineCost {
+            what: "routes".to_owned(),
+            completion_tokens: 90,
+            calls: 1,
+            executions: 1,
+        }];
+        let mut records = records_of_cells(&run, 12, |cell, task| {
+            ((task + cell.workflow as usize).is_multiple_of(3), 3.0)
+        });
+        for record in records.iter_mut().filter(|of| of.workflow == "adaptive") {
+            record.routed_to = Some("best_of_n".to_owned());
+        }
+        check(&run, &records);
+        check(&run, &[]);
     }
 
     #[test]

@@ -137,8 +137,8 @@ pub struct SampleRecord {
     pub tests_passed: usize,
     /// Hidden tests of the task.
     pub tests_total: usize,
-    /// Executability: whether the program ran on every hidden test without an exception and within all limits, whatever
-    /// it returned; omitted without tests, and in records of earlier versions.
+    /// Executability: whether the program ran on every hidden test without an exception and within all limits, with any
+    /// result; omitted without tests, and in records of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executable: Option<bool>,
     /// The last line of the failure, if the verdict needs one.
@@ -226,7 +226,7 @@ pub struct RunInfo {
     /// The evaluated adapters; their names are the arms besides [`BASE_ARM`](slm_artifacts::BASE_ARM), in the
     /// report's order.
     pub adapters: Vec<AdapterInfo>,
-    /// The roles that are not spoken by the arm's model; omitted if there are none.
+    /// The roles that another model than the arm's answers for; omitted if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub speakers: Vec<SpeakerInfo>,
     /// The resolved recipe.
@@ -367,7 +367,7 @@ pub struct AdapterInfo {
     pub learned_tasks: Vec<String>,
 }
 
-/// A role with who speaks it in every arm.
+/// A role with its speaker in every arm.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SpeakerInfo {

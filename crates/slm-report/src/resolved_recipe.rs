@@ -26,7 +26,9 @@ fn entry<'a>(
         if !content.is_empty() && indent < margin {
             return None;
         }
-        let found = content.strip_prefix(key).and_then(|of| of.strip_prefix(':'));
+        let found = content
+            .strip_prefix(key)
+            .and_then(|of| of.strip_prefix(':'));
         if let Some(value) = found.filter(|_| indent == margin) {
             return Some(value.trim());
         }

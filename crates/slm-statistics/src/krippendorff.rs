@@ -28,7 +28,7 @@ pub fn krippendorff_alpha<U: AsRef<[f64]>>(units: &[U], level: RatingLevel) -> O
     }
     let paired: Vec<&[f64]> = units.into_iter().filter(|unit| unit.len() > 1).collect();
     let distances = Distances::new(&paired, level);
-    // Each unit counts by its ratings, whatever the number of its raters.
+    // Each unit counts by its ratings, for any number of raters.
     let observed: f64 = paired
         .iter()
         .map(|unit| distances.within(unit) / (unit.len() - 1) as f64)

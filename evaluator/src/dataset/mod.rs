@@ -16,6 +16,7 @@ mod plans;
 mod routes;
 pub(crate) mod runs;
 mod sketches;
+mod splits;
 pub(crate) mod verdicts;
 mod verifier;
 

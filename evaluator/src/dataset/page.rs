@@ -5,32 +5,37 @@ use std::path::Path;
 use slm_artifacts::{DatasetInfo, DatasetKind};
 use slm_cli::text_table;
 
+use crate::counted::counted;
+
 /// Returns tables of the rows' sides and of the answers left out.
 pub(super) fn page(info: &DatasetInfo, folder: &Path) -> String {
+    // The sides of these kinds are no programs.
+    let has_programs = !matches!(info.kind, DatasetKind::Routes | DatasetKind::Decompositions);
     let sides = info.lengths.iter().map(|(side, of)| {
-        vec![
+        let mut row = vec![
             side.clone(),
             format!("{:.0}", of.mean_characters),
             format!("{:.0}", of.median_characters),
             of.max_characters.to_string(),
-            format!("{:.1}", of.mean_lloc),
-        ]
+        ];
+        row.extend(has_programs.then(|| format!("{:.1}", of.mean_lloc)));
+        row
     });
-    let header = ["side", "mean characters", "median", "most", "mean LLOC"];
+    let mut header = vec!["side", "mean characters", "median", "most"];
+    header.extend(has_programs.then_some("mean LLOC"));
     let what = match info.kind {
         DatasetKind::Sketches => "functions",
         _ => "answers",
     };
     let from = match (info.kind, info.runs.len()) {
         (DatasetKind::Sketches, _) => "documented functions".to_owned(),
-        (_, 1) => "answers of 1 run".to_owned(),
-        (_, n) => format!("answers of {n} runs"),
+        (_, runs) => format!("answers of {}", counted(runs, "run")),
     };
     let mut parts = vec![
         format!(
-            "{} rows of {} tasks, from {} {from}\n",
-            info.rows,
-            n_tasks(info),
+            "{} of {}, from {} {from}\n",
+            counted(info.rows, "row"),
+            counted(n_tasks(info), "task"),
             info.answers,
         ),
         text_table(&header, &sides.collect::<Vec<_>>()) + "\n",

@@ -217,7 +217,7 @@ pub(crate) fn read(folder: PathBuf) -> Result<HarvestedRun> {
         unscored,
         tasks,
         chosen,
-        splits: super::decompositions::splits(&events),
+        splits: super::splits::splits(&events),
     })
 }
 
@@ -275,7 +275,7 @@ fn chosen_programs(events: &[Event]) -> HashMap<Key, Chosen> {
                 let (public, _) = run.passed();
                 chosen.visible = (run.public > 0).then(|| public as f64 / run.public as f64);
             }
-            // A program of several answers has no log-probability of its own in the log.
+            // The log has no log-probability of a program of several answers.
             What::Call(call)
                 if Some(event.step) == chosen.step && call.expects == Expects::Program =>
             {

@@ -37,7 +37,7 @@ pub(super) fn answer(row: &Row) -> &'static str {
     if row.label == Some(true) { "yes" } else { "no" }
 }
 
-/// Removes the rows of one task of five, drawn by the seed, and returns what `dataset.json` says of the split: the tasks,
+/// Removes the rows of one task of five, drawn by the seed, and returns what `dataset.json` holds about the split: the tasks,
 /// the numbers of each answer, and how well what a run knows without a verifier separates the held-out answers.
 ///
 /// # Errors

@@ -108,6 +108,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) answerer: Answerer,
     pub(crate) adapters: Vec<AdapterInfo>,
     pub(crate) speakers: Vec<SpeakerInfo>,
+    /// The workflows in which a teacher answers.
+    pub(crate) assisted: Vec<String>,
     pub(crate) benchmarks: Vec<BenchmarkInfo>,
     /// The hub's record of the benchmarks that came from there.
     pub(crate) sources: Vec<Provenance>,
@@ -127,6 +129,7 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         answerer,
         adapters,
         speakers,
+        assisted,
         benchmarks,
         sources,
         plan,
@@ -147,7 +150,6 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
     } = answerer;
     let python = &sandbox.interpreter().version;
     let description = sandbox.self_test()?;
-    let plan_workflows: Vec<Workflow> = plan.cells.iter().map(|cell| cell.workflow).collect();
     let mut info = RunInfo {
         version: RECORD_VERSION,
         name: String::new(),
@@ -206,7 +208,7 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         offline: [&knowledge.offline(), routing.offline()].concat(),
         routes: routing.info().cloned(),
         short_budgets: Vec::new(),
-        assisted: super::speakers::assisted(recipe, &plan_workflows),
+        assisted,
         endpoint,
         shard: None,
         merged_from: Vec::new(),

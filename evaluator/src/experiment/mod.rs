@@ -126,6 +126,7 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
         answerer: answering.answerer(&recipe)?,
         adapters: described,
         speakers: speakers::describe(evaluate, &speaking, &learned_by_speakers, teacher.as_ref())?,
+        assisted: speakers::assisted(&recipe, &workflows),
         benchmarks,
         sources,
         plan,

@@ -1,4 +1,4 @@
-//! The models that speak roles besides those of the arms: adapters of the same base model, and a teacher.
+//! The speakers of roles besides the models of the arms: adapters of the same base model, and a teacher.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -24,7 +24,10 @@ pub(super) fn adapters(
     recipe: &Recipe,
     workflows: &[Workflow],
 ) -> Result<Vec<NamedAdapter>, UserMistake> {
-    let called: BTreeSet<Role> = workflows.iter().flat_map(|of| recipe.roles_of(*of)).collect();
+    let called: BTreeSet<Role> = workflows
+        .iter()
+        .flat_map(|of| recipe.roles_of(*of))
+        .collect();
     let mut found: Vec<NamedAdapter> = Vec::new();
     for (role, speaker) in &recipe.evaluate.speakers {
         if !called.contains(role) {
@@ -79,7 +82,7 @@ pub(super) fn teacher(recipe: &Recipe, workflows: &[Workflow]) -> Result<Option<
     Ok(Some(TeacherServer { endpoint, sha256 }))
 }
 
-/// Describes who speaks which role, for the run's description; roles that the arm speaks are omitted.
+/// Describes the speakers of roles, for the run's description; roles that the arm answers for are omitted.
 ///
 /// # Errors
 /// An adapter's weights cannot be read.
@@ -160,7 +163,7 @@ pub(super) fn assisted(recipe: &Recipe, workflows: &[Workflow]) -> Vec<String> {
     taught.into_iter().map(|of| of.name().to_owned()).collect()
 }
 
-/// Refuses a comparison of adapters in a workflow none of whose roles the arm speaks: its answers would not differ.
+/// Refuses a comparison of adapters in a workflow none of whose roles has the arm as its speaker: its answers would not differ.
 pub(super) fn check_arms(recipe: &Recipe, workflows: &[Workflow]) -> Result<(), UserMistake> {
     let is_silent = |workflow: &&Workflow| {
         let mut roles = recipe.roles_of(**workflow).into_iter();
@@ -192,7 +195,7 @@ fn needed_by(workflow: Workflow, evaluate: &Evaluate) -> String {
     }
 }
 
-/// Checks that whoever speaks a role whose probabilities are compared returns them.
+/// Checks that the speakers of roles whose probabilities are compared return them.
 ///
 /// # Errors
 /// A server returns none.
@@ -222,7 +225,7 @@ pub(super) fn check_probabilities(
     Ok(())
 }
 
-/// Notes a decomposer that nobody else speaks: `decompose` is then its own control.
+/// Notes a decomposer without another speaker than the coder's: `decompose` is then its own control.
 pub(super) fn note_same_decomposer(evaluate: &Evaluate, workflows: &[Workflow]) {
     let both = [Workflow::Decompose, Workflow::DecomposeSelf];
     let speaker = |role| evaluate.speaker(role);

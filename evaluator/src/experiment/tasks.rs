@@ -6,7 +6,9 @@ use anyhow::Result;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use slm_benchmarks::{PARSONS_SUFFIX, PARSONS_WORDINGS, Parsons, ScoringPhase, Task, TaskSet};
+use slm_benchmarks::{
+    PARSONS_SUFFIX, PARSONS_WORDINGS, Parsons, ScoringPhase, TOO_FEW_WRONG_LINES, Task, TaskSet,
+};
 use slm_cli::{Provenance, UserMistake};
 use slm_config::{Benchmark, Evaluate, ParsonsIndent, Prompting};
 use slm_report::BenchmarkInfo;
@@ -33,7 +35,7 @@ pub(crate) fn load(
         }
         let name = variant_name(benchmark, set.benchmark);
         if let Some(settings) = parsons(benchmark, evaluate.sampling.seed) {
-            set = into_parsons(set, &settings, &name)?;
+            set = into_parsons(set, &settings, &name, evaluate.max_tasks)?;
         }
         infos.push(describe::benchmark(&name, &set.tasks, &set.left_out));
         tasks.extend(set.tasks.into_iter().map(|task| RunTask {
@@ -77,20 +79,49 @@ fn parsons(item: &Benchmark, seed: u64) -> Option<Parsons> {
 /// Turns tasks into Parsons problems. Their lines are opened for the prompt, which shows them on purpose.
 ///
 /// # Errors
-/// No task is left.
-fn into_parsons(set: TaskSet, settings: &Parsons, name: &str) -> Result<TaskSet> {
+/// No task is left. `max_tasks` tasks were drawn before, if it is given.
+fn into_parsons(
+    set: TaskSet,
+    settings: &Parsons,
+    name: &str,
+    max_tasks: Option<usize>,
+) -> Result<TaskSet> {
+    let before = set.left_out.clone();
     let set = set.into_parsons(settings, &ScoringPhase::begin());
     if set.tasks.is_empty() {
-        let reasons = set.left_out.iter();
-        let reasons: Vec<String> = reasons.map(|(reason, n)| format!("{n} {reason}")).collect();
+        // What was left out before is no reason of this.
+        let reasons = set.left_out.iter().filter_map(|(reason, n)| {
+            let own = n - before.get(reason).unwrap_or(&0);
+            (own > 0).then_some((*reason, own))
+        });
+        let reasons: Vec<(&str, usize)> = reasons.collect();
+        let counts = reasons.iter().map(|(reason, n)| format!("{n} {reason}"));
         return Err(UserMistake(format!(
-            "no task of {name} is a Parsons problem: {}\n\
-             hint: lower `distractors`, or choose a benchmark with canonical solutions of several lines",
-            reasons.join(", ")
+            "no task of {name} is a Parsons problem: {}\nhint: {}",
+            counts.collect::<Vec<_>>().join(", "),
+            parsons_hint(&reasons, max_tasks)
         ))
         .into());
     }
     Ok(set)
+}
+
+/// Returns what helps against the reasons for which no task is a Parsons problem.
+fn parsons_hint(reasons: &[(&str, usize)], max_tasks: Option<usize>) -> String {
+    let mut ways = Vec::new();
+    if reasons
+        .iter()
+        .any(|(reason, _)| *reason == TOO_FEW_WRONG_LINES)
+    {
+        ways.push("lower `distractors`".to_owned());
+    }
+    if let Some(n) = max_tasks {
+        ways.push(format!(
+            "raise `evaluate.max_tasks` ({n}), which drew these tasks before"
+        ));
+    }
+    ways.push("choose a benchmark with canonical solutions of several lines".to_owned());
+    ways.join(", or ")
 }
 
 /// Keeps a random sample of `n` tasks, in their order.
@@ -118,6 +149,20 @@ fn tell_apart(tasks: &mut [RunTask]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_hint_for_no_parsons_problem_fits_its_reasons() {
+        let short = ("with fewer than 3 lines", 2);
+        let benchmark = "choose a benchmark with canonical solutions of several lines";
+        assert_eq!(parsons_hint(&[short], None), benchmark);
+        let both = parsons_hint(&[short, (TOO_FEW_WRONG_LINES, 1)], Some(3));
+        assert_eq!(
+            both,
+            format!(
+                "lower `distractors`, or raise `evaluate.max_tasks` (3), which drew these tasks before, or {benchmark}"
+            )
+        );
+    }
 
     #[test]
     fn tasks_are_drawn_by_the_seed_and_keep_their_order() {

@@ -134,6 +134,7 @@ fn describe(recipe: &Recipe, tasks: &[RunTask], sandbox: &Sandbox) -> RunInfo {
             endpoint: None,
         },
         speakers: Vec::new(),
+        assisted: Vec::new(),
         adapters: vec![AdapterInfo {
             name: ADAPTER.to_owned(),
             path: "checkpoints/scripted/adapter".to_owned(),

@@ -146,7 +146,8 @@ fn difference(item: &Item, column: &str, cell: &str) -> Option<String> {
     let is_same = *expected.as_ref()? == cell_hash(cell);
     (!is_same).then(|| {
         format!(
-            "`{column}` of the item {} is not the exported one, so its ratings may be of another program\n             hint: sort whole rows, not single columns, and change only the columns of ratings",
+            "`{column}` of the item {} is not the exported one, so its ratings may be of another program\n\
+             hint: sort whole rows, not single columns, and change only the columns of ratings",
             item.item
         )
     })

@@ -132,7 +132,7 @@ fn call(
         facts.push(format!("phase {phase}{turn}"));
     }
     match &call.speaker {
-        Some(speaker) => facts.push(format!("spoken by {}", slm_cli::printable(speaker))),
+        Some(speaker) => facts.push(format!("speaker {}", slm_cli::printable(speaker))),
         None if call.adapter_sha256.is_some() => facts.push("adapter".to_owned()),
         None => {}
     }

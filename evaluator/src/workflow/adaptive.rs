@@ -1,4 +1,4 @@
-//! A router chooses one of several workflows, which then solves the task with what is left of the budget.
+//! A router chooses one of several workflows, which then solves the task with the rest of the budget.
 //!
 //! | router | chooses |
 //! |---|---|

@@ -89,7 +89,7 @@ impl Agent {
         }
     }
 
-    /// Returns the interface of another workflow on the same task, with what is left of the budget.
+    /// Returns the interface of another workflow on the same task, with the rest of the budget.
     pub(crate) fn with_workflow(&self, workflow: Workflow) -> Self {
         Self {
             workflow,

@@ -6,7 +6,7 @@ use slm_metrics::syntax::parses;
 /// The spaces of one level of indentation.
 const LEVEL: usize = 4;
 
-/// How the text of a function's body goes on after an answer.
+/// How the text of a function's body continues after an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Continuation {
     /// By another statement.
@@ -17,7 +17,7 @@ pub(super) enum Continuation {
     Cut,
 }
 
-/// Returns how a body goes on after the answer that should be its next statement: an answer that another statement follows
+/// Returns how a body continues after the answer that should be its next statement: an answer that another statement follows
 /// ends with a line end, and one of no statement ends the body.
 pub(super) fn continuation(answer: &str, finish: FinishReason) -> Continuation {
     if finish != FinishReason::Stop {

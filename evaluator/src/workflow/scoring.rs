@@ -1,4 +1,4 @@
-//! The part of the interface of workflows that compares programs by probabilities: of their own tokens, or of the
+//! The part of the interface of workflows that compares programs by probabilities: of their tokens, or of the
 //! verifier's yes.
 
 use slm_artifacts::{Expects, StopReason};

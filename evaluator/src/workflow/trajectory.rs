@@ -488,7 +488,7 @@ impl Trajectory {
         routed.unwrap_or(self.key.workflow)
     }
 
-    /// Returns who answers a call by the recipe; in `decompose_self`, whoever speaks the coder splits the task.
+    /// Returns who answers a call by the recipe; in `decompose_self`, the speaker of the coder splits the task.
     fn role_speaker(&self, call: &ModelCall) -> RoleSpeaker {
         let role = match (self.acting(), call.role) {
             (Workflow::DecomposeSelf, Role::Decomposer) => Role::Coder,

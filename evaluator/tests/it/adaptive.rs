@@ -49,6 +49,10 @@ fn routes_of_a_run_choose_for_other_tasks_and_never_for_their_own() {
         (&json!("routes"), &json!(4))
     );
     assert_eq!(printed["rules"]["choices"], json!(["single", "reflection"]));
+    let again = ["latest", "--to", "routes", "-o", "data/again"];
+    let page = dataset(&project, &again).result();
+    says(&page, &["4 rows of 2 tasks", "mean characters"]);
+    assert!(!page.contains("LLOC"), "{page}");
     let folder = project.path("data/routes");
     let rows: Vec<Value> = lines(&folder.join("rows.jsonl"))
         .iter()

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::endpoint::{ask, lines, project, records, run, run_of, server};
-use crate::fake_server::{Asked, Say, completion, message, right, solution, text_only};
+use crate::fake_server::{Asked, FakeServer, Say, completion, message, right, solution, text_only};
 use crate::support::{Project, says};
 
 /// Far longer than any run here takes.
@@ -208,6 +208,27 @@ fn what_no_patience_mends_is_told_at_once() {
             "once the server has recovered",
         ],
     );
+}
+
+#[test]
+fn a_server_that_never_answers_is_mentioned_once_and_only_on_stderr() {
+    let project = project(1);
+    let silent = FakeServer::new(|_| Say::Hang);
+    let settings = [
+        "--set",
+        "evaluate.endpoint.timeout_s=5",
+        "--set",
+        "evaluate.endpoint.max_retries=1",
+    ];
+    let finished = ask(&project, &silent, &settings);
+    let mentioned = format!(
+        "waiting for {}: no reply yet; a request may take 5 s",
+        silent.url()
+    );
+    assert_eq!(finished.stdout, "");
+    let stderr = finished.stderr.clone();
+    assert_eq!(stderr.matches(&mentioned).count(), 1, "{stderr}");
+    says(&finished.error(1), &["no answer in time (tried 2 times)"]);
 }
 
 const KEY: &str = "sk-Zm9vYmFyCg-31415";

@@ -121,12 +121,18 @@ fn scoring_keeps_its_verdicts_and_counting_has_none() {
     );
     assert!(stderr.ends_with(&end), "{stderr}");
 
-    let fifo = Command::new("mkfifo")
-        .arg(project.path("endless.py"))
-        .status();
-    assert!(fifo.expect("mkfifo runs").success());
+    // Far more text than is measured in a moment, under many names.
+    let function = "def f(a, b):\n    if a > b and b:\n        return a * b\n    return [x for x in range(a)]\n";
+    project.write("many/0.py", function.repeat(45_000));
+    for n in 1..100 {
+        let linked = fs::hard_link(
+            project.path("many/0.py"),
+            project.path(&format!("many/{n}.py")),
+        );
+        linked.expect("a link");
+    }
     for words in [
-        "metrics endless.py",
+        "metrics many",
         "bench --shape tiny-qwen2 --new-tokens 200 --prompt-tokens 50 --batch 512,1024",
     ] {
         let stderr = interrupt(spawn(&project, words), in_a_moment());

@@ -59,11 +59,7 @@ fn planted() -> Project {
 }
 
 const PLANTED: [(&str, &str, &str); 3] = [
-    (
-        "mbpp",
-        "id.jsonl",
-        "Mbpp/601 is Mbpp/601 by its publisher's id",
-    ),
+    ("mbpp", "id.jsonl", "Mbpp/601, by its publisher's id"),
     (
         "custom",
         "renamed.jsonl",

@@ -55,6 +55,23 @@ fn findings_of_files_are_lines_that_editors_understand_and_a_table() {
 }
 
 #[test]
+fn a_pipe_is_named_and_never_waited_for() {
+    let project = Project::new();
+    project.write("plain.py", "x = 1\n");
+    let made = std::process::Command::new("mkfifo")
+        .arg(project.path("pipe.py"))
+        .status();
+    assert!(made.expect("mkfifo runs").success());
+    let words = ["pipe.py", "plain.py"];
+    let named = "pipe.py: cannot read: a pipe, a socket or a device, expected a regular file";
+    let finished = run(&project, &words);
+    says(&finished.stderr, &[named, "1 of 2 files could not be"]);
+    let review = [&["review"], &words[..]].concat();
+    let review = finish(&mut project.command(env!("CARGO_BIN_EXE_evaluator"), &review));
+    says(&review.stderr, &[named, "1 of 2 files could not be"]);
+}
+
+#[test]
 fn sarif_names_rules_places_and_files_that_cannot_be_measured() {
     let project = Project::new();
     project.write("a b.py", WEAK);

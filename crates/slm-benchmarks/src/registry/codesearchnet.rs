@@ -11,13 +11,15 @@
 //!
 //! The prompt is the signature with the docstring, the canonical solution the rest of the function. `url`, `sha`,
 //! `code_tokens`, `docstring_tokens` and other fields are ignored. A task has no tests: its programs are only measured.
+//! Rows with the same text of a function are one task, the first of them.
 //!
 //! # Source
 //! Husain et al. 2019, arXiv:1909.09436; github.com/github/CodeSearchNet.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use slm_artifacts::sha256;
 use slm_metrics::syntax::{
     FunctionSource, OutlineKind, Uncut, body_tokens, outline, survey_functions,
 };
@@ -36,16 +38,24 @@ pub(crate) const FORMAT: Format = Format {
     read: Reader::Part(read),
 };
 
-/// A row: a task, or the reason why it is none.
-type Found = Result<Task, &'static str>;
+/// A row: a task with the hash of its function's text, or the reason why it is none.
+type Found = Result<(Task, String), &'static str>;
+
+/// Forks and copied files repeat functions.
+const SAME_FUNCTION: &str = "with the same function as an earlier row";
 
 fn read(path: &Path, split: Split) -> Result<(Vec<Task>, LeftOut), BenchmarkError> {
     let mut ids: HashMap<String, usize> = HashMap::new();
+    let mut known: HashSet<String> = HashSet::new();
     let (mut tasks, mut left_out) = (Vec::new(), LeftOut::new());
     for row in tasks_of_rows(path, |row| found(row, split))? {
         match row {
             Err(reason) => *left_out.entry(reason).or_default() += 1,
-            Ok(mut task) => {
+            Ok((_, text)) if known.contains(&text) => {
+                *left_out.entry(SAME_FUNCTION).or_default() += 1;
+            }
+            Ok((mut task, text)) => {
+                known.insert(text);
                 // A file may define a function twice, such as a property's getter and setter.
                 let id = &mut task.view_mut().task_id;
                 let n = ids.entry(id.clone()).or_default();
@@ -77,7 +87,10 @@ fn found(row: &Fields<'_>, split: Split) -> Result<Found, BenchmarkError> {
         return Ok(Err("without a docstring"));
     }
     let id = id_of(row)?;
-    Ok(function_of(source).map(|function| task(id, &function)))
+    Ok(function_of(source).map(|function| {
+        let text = sha256(function.source.trim());
+        (task(id, &function), text)
+    }))
 }
 
 fn part_of(row: &Fields<'_>) -> Result<Split, BenchmarkError> {
@@ -220,7 +233,8 @@ mod tests {
     fn a_plain_file_with_only_the_required_fields_is_enough() {
         let row =
             r#"{"code": "def f(x):\n        '''One.'''\n        return x\n", "docstring": "One."}"#;
-        let (tasks, left_out) = read_rows(&format!("{row}\n{row}\n")).expect("tasks");
+        let other = row.replace("return x", "return -x");
+        let (tasks, left_out) = read_rows(&format!("{row}\n{other}\n")).expect("tasks");
         assert!(left_out.is_empty());
         assert_eq!(tasks[0].view().prompt, "def f(x):\n        '''One.'''\n");
         let ids = tasks.iter().map(|task| task.view().task_id.as_str());
@@ -251,6 +265,28 @@ mod tests {
             ["CodeSearchNet/a/b/c.py::f", "CodeSearchNet/a/b/c.py::f#2"]
         );
         assert_eq!(left_out, [("with an empty body", 3)].into());
+    }
+
+    #[test]
+    fn rows_with_the_same_function_are_one_task_and_counted() {
+        let row = |repo: &str, result: &str, end: &str| {
+            format!(
+                r#"{{"code": "def f(x):\n    \"One.\"\n    return {result}{end}", "docstring": "One.", "repo": "{repo}", "path": "c.py", "func_name": "f"}}"#
+            )
+        };
+        let rows = [
+            row("a/b", "x", r"\n"),
+            row("fork/b", "x", ""),
+            row("fork/b", "-x", ""),
+            row("a/b", "x", r"\n"),
+        ];
+        let (tasks, left_out) = read_rows(&rows.join("\n")).expect("tasks");
+        let ids = tasks.iter().map(|task| task.view().task_id.as_str());
+        assert_eq!(
+            ids.collect::<Vec<_>>(),
+            ["CodeSearchNet/a/b/c.py::f", "CodeSearchNet/fork/b/c.py::f"]
+        );
+        assert_eq!(left_out, [(SAME_FUNCTION, 2)].into());
     }
 
     #[test]

@@ -171,7 +171,7 @@ impl Benchmark for FileBenchmark {
     }
 }
 
-/// Lists what is left out, for a message; empty if nothing is.
+/// Lists the tasks left out, for a message; empty if nothing is.
 fn in_words(left_out: &LeftOut) -> String {
     let all = left_out.iter().map(|(reason, n)| format!("{n} {reason}"));
     let all: Vec<String> = all.collect();

@@ -45,11 +45,15 @@ impl Check {
         let first = speakers.iter().find(taught).map(|(role, _)| *role);
         match (&evaluate.teacher, first) {
             (None, Some(role)) => {
-                let allowed = format!("url and model of the server that speaks as {}", role.name());
+                let allowed = format!(
+                    "url and model of the server that answers as {}",
+                    role.name()
+                );
                 self.missing("evaluate.teacher", &allowed);
             }
             (Some(teacher), None) => {
-                let allowed = "absent, since no role of evaluate.speakers is spoken by `teacher`";
+                let allowed =
+                    "absent, since no role of evaluate.speakers has the speaker `teacher`";
                 self.require(false, "evaluate.teacher", &teacher.model, allowed);
             }
             _ => {}
@@ -80,7 +84,7 @@ impl Check {
             self.require(false, "evaluate.speakers", adapters, allowed);
         }
         if !speakers.is_empty() && evaluate.adapter_roles != AdapterRoles::All {
-            let allowed = "all, since evaluate.speakers names who speaks a role";
+            let allowed = "all, since evaluate.speakers names the speakers of roles";
             let found = &evaluate.adapter_roles;
             self.require(false, "evaluate.adapter_roles", found, allowed);
         }

@@ -3,7 +3,8 @@
 use super::Check;
 use crate::adaptive::Router;
 use crate::recipe::Recipe;
-use crate::workflow_table::{Needs, Workflow};
+use crate::workflow_part::Needs;
+use crate::workflow_table::Workflow;
 
 impl Check {
     pub(super) fn knowledge(&mut self, recipe: &Recipe) {

@@ -148,7 +148,7 @@ fn temperature_and_nucleus_change_what_is_drawn_and_not_how_likely_it_is() {
     for runtime in &runtimes {
         let found = completions(&weights, runtime, &requests);
         for pair in found.chunks_exact(2) {
-            // Asking changes nothing else.
+            // Asking does not change what is drawn.
             assert_eq!(pair[0].tokens, pair[1].tokens);
             assert_eq!(pair[0].log_probability, None);
             assert_eq!(pair[1].finish, Finish::Length);

@@ -61,7 +61,14 @@ pub(crate) fn groups(
     let mut h3: Vec<ContrastRow> = of_h3
         .iter()
         .flat_map(|found| &found.contrasts)
-        .map(|found| row(&found.workflow, &found.less, found.tells, &found.pass_rate))
+        .map(|found| {
+            row(
+                &found.workflow,
+                &found.less,
+                found.meaning,
+                &found.pass_rate,
+            )
+        })
         .collect();
     let claim = of_h3.and_then(|found| found.claim.as_ref());
     // The first contrast of H3 is the one that its claim is about.
@@ -72,7 +79,14 @@ pub(crate) fn groups(
         .iter()
         .flat_map(|found| &found.contrasts)
         .map(|found| &found.found)
-        .map(|found| row(&found.workflow, &found.less, found.tells, &found.pass_rate))
+        .map(|found| {
+            row(
+                &found.workflow,
+                &found.less,
+                found.meaning,
+                &found.pass_rate,
+            )
+        })
         .collect();
     let mut others: Vec<ContrastRow> = Vec::new();
     let find = |workflow: Workflow| samples.iter().find(|(other, _)| *other == workflow);

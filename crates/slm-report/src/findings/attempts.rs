@@ -1,4 +1,4 @@
-//! Attempts: how many programs a workflow makes until the one that it keeps, and what it solves with so many.
+//! Attempts: how many programs a workflow makes until the one that it keeps, and what it solves with that number.
 //!
 //! # Source
 //! Miah and Zhu 2024, "User centric evaluation of code generation tools", arXiv:2402.03130: a user asks again until the

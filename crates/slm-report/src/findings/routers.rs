@@ -28,7 +28,7 @@ pub(crate) struct RouterArm {
     /// Number of answers by the workflow that was chosen, by name; those of which the budget ended before a choice are
     /// in none.
     pub(crate) chosen: BTreeMap<String, usize>,
-    /// The choices that ran as workflows of their own, by name.
+    /// The choices that also ran as separate workflows, by name.
     pub(crate) fixed: Vec<String>,
     /// The fixed choice with the highest pass rate on the tasks of the router, then the fewest tokens. It is chosen by
     /// these tasks, which favours it. `None` if no choice ran.

@@ -14,7 +14,7 @@ pub(crate) struct WorkflowContrast {
     pub(crate) workflow: String,
     pub(crate) less: String,
     /// The effect that the contrast isolates.
-    pub(crate) tells: &'static str,
+    pub(crate) meaning: &'static str,
     pub(crate) pass_rate: Contrast,
     pub(crate) tests_passed: Contrast,
     pub(crate) completion_tokens: Contrast,
@@ -28,14 +28,14 @@ impl WorkflowContrast {
         tasks: &[&str],
         less: &ArmSamples,
         workflow: &ArmSamples,
-        tells: &'static str,
+        meaning: &'static str,
         seed: u64,
     ) -> Self {
         let contrast = |metric| Contrast::new(tasks, less, workflow, metric, seed);
         Self {
             workflow: workflow.name.to_owned(),
             less: less.name.to_owned(),
-            tells,
+            meaning,
             pass_rate: contrast(&PASS_RATE),
             tests_passed: contrast(&TESTS_PASSED),
             completion_tokens: contrast(&COMPLETION_TOKENS),

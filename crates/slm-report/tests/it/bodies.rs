@@ -56,6 +56,26 @@ fn a_run_without_any_test_has_h1_and_the_humans_bodies_but_no_pass_rate() {
             report.markdown
         );
     }
+    for wrong in [
+        "all count as failed",
+        "0 passed",
+        "0 of 0",
+        "Of 0 tasks",
+        "**Tests.**",
+        "**Limits.**",
+        "– and –",
+    ] {
+        assert!(
+            !report.markdown.contains(wrong),
+            "{wrong}\n{}",
+            report.markdown
+        );
+    }
+    assert!(
+        report
+            .markdown
+            .contains("No program was tested, so how many of them are right is unknown.")
+    );
     let findings = &report.summary["findings"];
     let mi = &findings["h1"]["adapters"][0]["paired"][0];
     assert_eq!(mi["n"], TASKS);
@@ -108,6 +128,15 @@ fn a_benchmark_without_tests_is_named_beside_one_with_tests() {
         "{}",
         report.markdown
     );
+    // 8 of the 56 programs have tests.
+    assert!(
+        report
+            .markdown
+            .contains("**Limits.** Of 8 tested programs, 0 ended in a timeout"),
+        "{}",
+        report.markdown
+    );
+    assert!(report.markdown.contains("- **Tests.** Programs ran on"));
     let rate = &report.summary["findings"]["h1"]["arms"][0]["pass_rate"];
     assert_eq!((&rate["count"], &rate["of"]), (&4.into(), &4.into()));
 }

@@ -1,6 +1,7 @@
 //! Reports on synthetic runs: pages against their goldens, verdicts, degenerate runs and hostile texts.
 
 mod bodies;
+mod drafts;
 mod gate;
 mod hypotheses;
 mod lookups;
@@ -9,6 +10,7 @@ mod page;
 mod plans;
 mod records;
 mod routers;
+mod speakers;
 #[path = "../support/synthetic.rs"]
 mod synthetic;
 mod verdicts;

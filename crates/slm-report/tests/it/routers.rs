@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 use slm_config::{Evaluate, Workflow};
-use slm_report::{Experiment, Plan, RoutesInfo, RunInfo, SampleRecord};
+use slm_report::{Experiment, OfflineCost, Plan, RoutesInfo, RunInfo, SampleRecord};
 
+use crate::page::check;
 use crate::synthetic::{records_of_cells, run_of};
 
 const TASKS: usize = 24;
@@ -123,4 +124,51 @@ fn without_a_control_or_a_fixed_choice_there_is_nothing_to_compare_with() {
         (&found["best_fixed"], &found["oracle"]),
         (&Value::Null, &Value::Null)
     );
+}
+
+#[test]
+fn the_page_shows_choices_contrasts_the_bound_and_the_cost_before_the_run() {
+    let mut run = run(true);
+    run.offline = vec![OfflineCost {
+        what: "routes".to_owned(),
+        completion_tokens: 1200,
+        calls: 48,
+        executions: 6,
+    }];
+    let mut records = records(&run);
+    // The budget of one answer ends before a choice.
+    let first = records.iter_mut().find(|of| of.workflow == "adaptive");
+    first.expect("an answer").routed_to = None;
+    let page = check(&records, &run).markdown;
+    let (_, section) = page.split_once("\n## Router\n").expect("the section");
+    for part in [
+        "Arm `base`: `adaptive` chose a workflow for 23 of 24 answers; the budget of the rest ended before a choice.",
+        "| `reflection` | 7 | 30\u{a0}% |",
+        "| `single` | 16 | 70\u{a0}% |",
+        "| `adaptive_random` | the router's choice or a draw | 24 |",
+        "| `reflection` (best fixed choice) | the router's choice or the best fixed one | 24 |",
+        "The best fixed choice, `reflection`, is picked by its pass rate on these same tasks, which is in its favour (from `single`, `reflection`).",
+        "*Upper bound*, which is no workflow: the best of these choices for each task, known only after its hidden tests, passes 66.7\u{a0}% of 24 tasks.",
+        "| `routes` | 1,200 | 48 | 6 | 50 | 2.00 | 0.25 |",
+        "divided by the 24 answers of `adaptive`",
+    ] {
+        assert!(section.contains(part), "{part}\n{section}");
+    }
+}
+
+#[test]
+fn the_page_names_a_missing_fixed_choice_and_has_no_router_without_one() {
+    let mut run = run(false);
+    let mut records = records(&run);
+    records.retain(|record| record.workflow == "adaptive");
+    let page = check(&records, &run).markdown;
+    assert!(
+        page.contains("so there is no fixed choice to compare with."),
+        "{page}"
+    );
+    assert!(!page.contains("Upper bound"), "{page}");
+    assert!(!page.contains("made before the run"), "{page}");
+    run = run_of(Experiment::Workflows, &[]);
+    let records = records_of_cells(&run, 4, |_, _| (true, 3.0));
+    assert!(!check(&records, &run).markdown.contains("## Router"));
 }

@@ -1,11 +1,11 @@
 //! All workflows beside each other: attempts, phases, contrasts and assisted workflows.
 
 use serde_json::Value;
-use slm_config::Workflow;
-use slm_report::{Experiment, Report, RunInfo, SampleRecord};
+use slm_config::{Evaluate, Workflow};
+use slm_report::{Experiment, Plan, Report, RunInfo, SampleRecord};
 
 use crate::page::check;
-use crate::synthetic::{records_of_cells, run_of};
+use crate::synthetic::{records_of_cells, run_of, untested};
 
 const TASKS: usize = 24;
 
@@ -151,6 +151,46 @@ fn every_contrast_is_shown_and_only_the_declared_one_decides() {
     );
 }
 
+/// Returns the rows of the table under a heading of its first column.
+fn rows_under<'a>(markdown: &'a str, heading: &str) -> Vec<&'a str> {
+    let heading = format!("| {heading} |");
+    let lines = markdown
+        .lines()
+        .skip_while(|line| !line.starts_with(&heading));
+    lines
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .collect()
+}
+
+#[test]
+fn every_number_of_the_picture_of_contrasts_is_in_a_table() {
+    let mut run = run();
+    run.assisted = vec![Workflow::Codet.name().to_owned()];
+    let report = check(&records(&run), &run);
+    let rows = rows_under(&report.markdown, "H3 and its controls");
+    let found = arm(&report)["groups"][0]["rows"].as_array().expect("rows");
+    assert_eq!(rows.len(), found.len());
+    for (at, (row, of)) in rows.iter().zip(found).enumerate() {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let points = of["difference"].as_f64().expect("a difference") * 100.0;
+        let shown: f64 = cells[3].replace('\u{2212}', "-").parse().expect("points");
+        assert!((shown - points).abs() <= 0.05 + 1e-9, "{row}");
+        assert_eq!(cells[4] == "–", of["interval"].is_null(), "{row}");
+        assert_eq!(cells[5], of["tasks"].to_string(), "{row}");
+        assert_eq!(cells[6].contains("**decides**"), at == 0, "{row}");
+    }
+    assert!(
+        rows[0].starts_with("| `multi_agent` less `reflection` | four roles or one (H3) | +16.7 |"),
+        "{}",
+        rows[0]
+    );
+    let mixed = rows
+        .iter()
+        .filter(|row| row.contains("`codet` less `single` (one assisted)"));
+    assert_eq!(mixed.count(), 1, "{rows:?}");
+}
+
 #[test]
 fn a_contrast_with_a_teacher_on_one_side_is_not_tested() {
     let mut run = run();
@@ -180,6 +220,27 @@ fn a_contrast_with_a_teacher_on_one_side_is_not_tested() {
     run.assisted.push(Workflow::Reflection.name().to_owned());
     let both = check(&records, &run);
     assert_ne!(both.summary["claims"][0]["outcome"], "not_tested");
+}
+
+#[test]
+fn workflows_on_tasks_without_tests_have_no_contrast_and_no_pass_count() {
+    let mut run = run();
+    let evaluate = Evaluate {
+        workflows: vec![Workflow::Single, Workflow::BestOfN, Workflow::Codet],
+        hypotheses: Vec::new(),
+        ..Evaluate::default()
+    };
+    run.plan = Plan::new(Experiment::Workflows, &evaluate, &[]).expect("a plan");
+    let records: Vec<SampleRecord> = records(&run).into_iter().map(untested).collect();
+    let page = check(&records, &run).markdown;
+    assert!(
+        page.contains("No contrast in pass rate: no two workflows that are compared"),
+        "{page}"
+    );
+    for wrong in ["0 contrasts", "0 of 0", "all count as failed", "decides"] {
+        assert!(!page.contains(wrong), "{wrong}\n{page}");
+    }
+    assert!(page.contains("| `single` | `base` | greedy | finished 24 | – | – |"));
 }
 
 fn phase(name: &str) -> slm_artifacts::Phase {

@@ -10,6 +10,10 @@ use slm_report::{
     SamplingInfo, SandboxInfo, SandboxProperty, Spending, TrainingSummary,
 };
 
+/// The keys of a resolved recipe that pages read, and some that they only show.
+const RECIPE: &str = "model:\n  name_or_path: synthetic.gguf\nlora:\n  r: 8\n\
+                      evaluate:\n  samples: 5\n  samples_temperature: 0.8\n";
+
 /// Returns a comparison of these adapters.
 pub(crate) fn run(adapters: &[&str]) -> RunInfo {
     run_of(Experiment::Compare, adapters)
@@ -56,7 +60,7 @@ pub(crate) fn run_of(experiment: Experiment, adapters: &[&str]) -> RunInfo {
             .collect(),
         speakers: Vec::new(),
         recipe: RecipeInfo {
-            yaml: "model:\n  name_or_path: synthetic.gguf\nlora:\n  r: 8\n".to_owned(),
+            yaml: RECIPE.to_owned(),
             sha256: "3d".repeat(32),
         },
         benchmarks: vec![BenchmarkInfo {

@@ -9,6 +9,8 @@ use serde_json::Value;
 use slm_cli::UserMistake;
 use ureq::{Agent, Proxy};
 
+use super::first_reply::FirstReply;
+
 /// Limit of a reply's body in bytes, far above any answer.
 const MAX_BODY_BYTES: u64 = 64 << 20;
 
@@ -70,6 +72,8 @@ pub(super) struct Http {
     agent: Agent,
     base: String,
     key: ApiKey,
+    timeout: Duration,
+    first_reply: FirstReply,
 }
 
 /// A server's reply.
@@ -106,7 +110,13 @@ impl Http {
             .user_agent(concat!("slm-lora/", env!("CARGO_PKG_VERSION")))
             .build()
             .new_agent();
-        Self { agent, base, key }
+        Self {
+            agent,
+            base,
+            key,
+            timeout,
+            first_reply: FirstReply::default(),
+        }
     }
 
     pub(super) fn base(&self) -> &str {
@@ -123,7 +133,7 @@ impl Http {
         if let Some(key) = &self.key.0 {
             request = request.header("Authorization", format!("Bearer {key}"));
         }
-        self.read(request.call())
+        self.watched(|| self.read(request.call()))
     }
 
     pub(super) fn post(&self, route: &str, body: &Value) -> Result<Reply, Lost> {
@@ -132,7 +142,22 @@ impl Http {
             request = request.header("Authorization", format!("Bearer {key}"));
         }
         let request = request.content_type("application/json");
-        self.read(request.send(body.to_string()))
+        let reply = self.watched(|| self.read(request.send(body.to_string())));
+        if reply.is_ok() {
+            self.first_reply.settle();
+        }
+        reply
+    }
+
+    fn watched<T>(&self, send: impl FnOnce() -> T) -> T {
+        let say = || {
+            slm_cli::note(&format!(
+                "waiting for {}: no reply yet; a request may take {} s (evaluate.endpoint.timeout_s)",
+                self.base,
+                self.timeout.as_secs_f64()
+            ));
+        };
+        self.first_reply.watch(say, send)
     }
 
     fn read(

@@ -1,7 +1,8 @@
 //! A server that answers in place of the built-in model: vLLM, llama.cpp, Ollama, or any other with OpenAI's HTTP
 //! API.
 //!
-//! - [`http`] sends one request; [`retry`] decides which failures are transient, and retries with backoff
+//! - [`http`] sends one request, and [`first_reply`] mentions a server that keeps silent; [`retry`] decides which
+//!   failures are transient, and retries with backoff
 //! - [`wire`] is the JSON of requests and answers; [`capabilities`] probes what this server supports of it
 //! - [`enforce_limits`] applies stop strings and limits that a server may ignore; [`chat`] reduces whole answers to
 //!   the continuation of the prefill
@@ -10,6 +11,7 @@
 mod capabilities;
 mod chat;
 mod enforce_limits;
+mod first_reply;
 mod http;
 mod retry;
 mod serve;

@@ -48,7 +48,7 @@ struct Request {
 impl ServedArm<'_> {
     fn model(&self, query: &Query) -> &str {
         match query.speaker {
-            // A server of its own has the teacher as its base model.
+            // The base model of the teacher's server is the teacher.
             Speaker::Base | Speaker::Teacher => self.base,
             Speaker::Arm => self.adapter.unwrap_or(self.base),
             Speaker::Adapter(at) => &self.speakers[at].model,

@@ -192,7 +192,7 @@ fn a_search_finds_the_best_of_ten_thousand_programs_that_as_many_tokens_of_sampl
 }
 
 /// A model of five programs of different lengths: the k-th first statement is that of the k-th program, and a beginning is
-/// continued as its program goes on.
+/// continued as its program continues.
 fn fixed_programs() -> ([&'static str; 5], impl Fn(&Query) -> Line) {
     let programs = [
         "    a = 1\n    return 2 * x",

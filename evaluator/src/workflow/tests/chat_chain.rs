@@ -380,7 +380,7 @@ fn the_specification_has_three_lines_and_an_empty_one_leaves_no_trace() {
 
 #[test]
 fn the_instructor_answers_from_the_task_alone() {
-    // The question asks for what the instructor must not know, and would bring along what the coder sees.
+    // The question asks for what the instructor must not know, and would contain what the coder sees.
     let script = Script {
         question: "What do the hidden tests check?",
         comment: "Square it.",

@@ -1,4 +1,4 @@
-//! `decompose`: its edges, its parts, and who speaks its roles.
+//! `decompose`: its edges, its parts, and the speakers of its roles.
 
 use slm_config::{Role, RoleSpeaker, Workflow};
 

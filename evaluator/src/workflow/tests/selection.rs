@@ -135,7 +135,7 @@ fn weighted_selection_equals_brute_force() {
     for seed in 0..60 {
         let (chosen, programs) = sampled(SamplesSelect::Weighted, seed);
         let yes = |of: &Sampled| of.yes.expect("every program is judged");
-        // Each body has results of its own in the three tests, so equal bodies are one answer.
+        // Each body has different results in the three tests, so equal bodies are one answer.
         let weight = |of: &Sampled| -> f64 {
             let same = programs.iter().filter(|other| other.body == of.body);
             same.map(yes).sum()
@@ -150,7 +150,7 @@ fn weighted_selection_equals_brute_force() {
         let best_alone = others.iter().map(yes).fold(0.0, f64::max);
         differs += usize::from(group.iter().all(|of| yes(of) < best_alone));
     }
-    assert!(differs > 0, "no seed tells votes from single scores");
+    assert!(differs > 0, "no seed separates votes from single scores");
 }
 
 #[test]
