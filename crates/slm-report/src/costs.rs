@@ -4,7 +4,7 @@ use slm_config::{Cost, CostFacts, Workflow};
 
 use crate::cell::{Cell, Decoding};
 use crate::plan::Plan;
-use crate::record::ShortBudget;
+use crate::run_parts::ShortBudget;
 use crate::spending::Spending;
 
 /// The most that a cell can spend, apart from tokens.

@@ -21,6 +21,7 @@ mod published;
 mod record;
 mod record_counts;
 mod resolved_recipe;
+mod run_parts;
 mod sample_metric;
 mod spending;
 
@@ -40,11 +41,11 @@ pub use charts::{LossCurve, RoundCurves, draw_loss_curve, draw_round_curves};
 pub use code_metric::ProgramMetrics;
 pub use costs::{CellCost, cell_costs, short_budgets};
 pub use plan::{CollaborationPlan, Experiment, Plan, PlanError, SweepPlan};
-pub use record::{
-    AdapterInfo, BaseModelInfo, BenchmarkInfo, EndpointInfo, KnowledgeInfo, NamedSeed,
-    OLDEST_RECORD, OfflineCost, PhaseTiming, RECORD_VERSION, RecipeInfo, RoutesInfo, RunInfo,
-    STATISTICS, SampleRecord, SamplingInfo, SandboxInfo, SandboxProperty, ServedModel, ShardInfo,
-    ShortBudget, SpeakerInfo, TrainingSummary,
+pub use record::{OLDEST_RECORD, RECORD_VERSION, RunInfo, STATISTICS, SampleRecord};
+pub use run_parts::{
+    AdapterInfo, BaseModelInfo, BenchmarkInfo, EndpointInfo, KnowledgeInfo, NamedSeed, OfflineCost,
+    PhaseTiming, RecipeInfo, RoutesInfo, SamplingInfo, SandboxInfo, SandboxProperty, ServedModel,
+    ShardInfo, ShortBudget, SpeakerInfo, TrainingSummary,
 };
 pub use spending::Spending;
 

@@ -282,7 +282,12 @@ mod tests {
             let error = open(&entry, &tasks[0].task).err().expect("a refusal");
             assert!(error.is::<UserMistake>());
             let error = error.to_string();
-            let expected = format!("{} is {}", entry.task_id, tasks[0].view.task_id);
+            let evaluated = &tasks[0].view.task_id;
+            let expected = if entry.task_id == *evaluated {
+                format!("{evaluated}, by its publisher's id")
+            } else {
+                format!("{} is {evaluated}", entry.task_id)
+            };
             assert!(
                 error.contains("1 of the memory's tasks are to be evaluated"),
                 "{error}"

@@ -147,7 +147,7 @@ fn a_newer_version_is_refused_by_name_and_left_alone() {
         (
             "trajectory.jsonl",
             &["show", NAME, "is_freezing"],
-            "trajectory.jsonl:1: version 9, but this program reads 2 to 4",
+            "trajectory.jsonl:1: version 9, but this program reads 2 to 5",
         ),
     ] {
         let path = format!("reports/{NAME}/{file}");
