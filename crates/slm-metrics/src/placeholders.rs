@@ -98,7 +98,7 @@ fn with_comments_after(text: &str, definition: TextRange) -> Range<usize> {
     for after in lines {
         let comment = after.trim_start();
         let indent = after.len() - comment.len();
-        if !comment.is_empty() && !(comment.starts_with('#') && indent > start - line) {
+        if !(comment.is_empty() || comment.starts_with('#') && indent > start - line) {
             break;
         }
         end += after.len();

@@ -250,7 +250,7 @@ impl<'a> Generation<'a> {
                 };
                 let positions = self.positions(asked, &request)?;
                 cache.reserve(positions, CAPACITY_STEP);
-                let slot = self.choose(&mut free, &request);
+                let slot = Self::choose(&mut free, &request);
                 let (sequence, finish) = self.begin(asked, slot, request, &mut cache)?;
                 asked += 1;
                 made += 1;
@@ -315,7 +315,7 @@ impl<'a> Generation<'a> {
 
     /// Takes the free slot with the longest cached prefix of the request's prompt; of equals, the one freed
     /// last.
-    fn choose(&self, free: &mut Vec<Slot>, request: &Request) -> Slot {
+    fn choose(free: &mut Vec<Slot>, request: &Request) -> Slot {
         let shared = |slot: &Slot| slot.shared(&request.prompt, request.adapter);
         let best = (0..free.len()).max_by_key(|&i| shared(&free[i]));
         free.remove(best.unwrap_or(0))

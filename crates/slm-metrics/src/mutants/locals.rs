@@ -7,7 +7,7 @@ use crate::ast::{self, Expr, Stmt};
 /// Variables of nested functions, classes and comprehensions are not the function's own.
 pub(super) fn locals(function: &ast::StmtFunctionDef) -> Vec<&str> {
     let mut assigned = Assigned::default();
-    for parameter in function.parameters.iter() {
+    for parameter in &function.parameters {
         assigned.add(parameter.name().as_str());
     }
     assigned.visit_body(&function.body);
