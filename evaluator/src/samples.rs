@@ -11,6 +11,7 @@ pub(crate) fn rows(run: &RunInfo, records: &[SampleRecord]) -> Vec<Map<String, V
     records.iter().map(|record| row(run, record)).collect()
 }
 
+#[expect(clippy::too_many_lines, reason = "one column after the other")]
 fn row(run: &RunInfo, record: &SampleRecord) -> Map<String, Value> {
     let SampleRecord {
         version: _,

@@ -55,5 +55,8 @@ pub(crate) enum Reader {
     /// All tasks at once.
     Whole(fn(&Path) -> Result<Vec<Task>, BenchmarkError>),
     /// One part of the publisher's split at a time, with the number of rows that are left out.
-    Part(fn(&Path, Split) -> Result<(Vec<Task>, LeftOut), BenchmarkError>),
+    Part(ReadPart),
 }
+
+/// Reads one part of a publisher's split.
+type ReadPart = fn(&Path, Split) -> Result<(Vec<Task>, LeftOut), BenchmarkError>;

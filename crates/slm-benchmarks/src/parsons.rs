@@ -104,9 +104,10 @@ impl Puzzle {
     /// Returns the solution made of its lines.
     fn unshuffled(&self) -> String {
         let lines = self.solution.iter();
-        lines
+        let lines: Vec<String> = lines
             .map(|line| format!("{}{}\n", line.indent, line.text))
-            .collect()
+            .collect();
+        lines.concat()
     }
 
     /// Returns the chosen distractors: lines of mutants that differ from a line in one token, and from all others.

@@ -38,6 +38,7 @@ impl fmt::Display for FoundBeside {
 
 /// Replaces relative paths that exist in `folder`, the recipe's, by paths from the working directory. A path in a `--set`
 /// argument counts from the working directory, where it was typed.
+#[expect(clippy::too_many_lines, reason = "one key with a path after the other")]
 pub(crate) fn resolve(recipe: &mut Recipe, tree: &Node, folder: &Path) -> Vec<FoundBeside> {
     let mut found = Vec::new();
     if folder.as_os_str().is_empty() || folder == Path::new(".") {

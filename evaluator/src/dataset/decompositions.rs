@@ -1,6 +1,6 @@
 //! Splits of tasks into functions, for `--to decompositions`: what the decomposer of `decompose` learns.
 //!
-//! In place of DaSLaM's reinforcement (<https://arxiv.org/abs/2310.18338>), in which the solver's reaction to the
+//! In place of `DaSLaM`'s reinforcement (<https://arxiv.org/abs/2310.18338>), in which the solver's reaction to the
 //! subquestions is the reward: a split is wanted if the program over its functions passes all hidden tests where the first
 //! program failed, and unwanted otherwise.
 

@@ -30,7 +30,7 @@ pub(crate) struct HarvestedRun {
     /// The program of each trajectory.
     chosen: HashMap<Key, Chosen>,
     /// The splits of the trajectories whose task was split.
-    splits: HashMap<Key, Split>,
+    splits: BTreeMap<Key, Split>,
 }
 
 /// What a run knew of the program that a trajectory ended with, before hidden tests.

@@ -1,6 +1,6 @@
 //! The splits of tasks into functions in a trajectory log.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use slm_artifacts::Expects;
 use slm_config::Role;
@@ -9,9 +9,9 @@ use slm_harvest::Split;
 use crate::workflow::event::{Event, Key, What};
 
 /// Returns the splits of the trajectories whose task was split, as their decomposers answered.
-pub(super) fn splits(events: &[Event]) -> HashMap<Key, Split> {
-    let mut splits: HashMap<Key, Split> = HashMap::new();
-    let mut stubs: HashMap<&Key, Vec<&str>> = HashMap::new();
+pub(super) fn splits(events: &[Event]) -> BTreeMap<Key, Split> {
+    let mut splits: BTreeMap<Key, Split> = BTreeMap::new();
+    let mut stubs: BTreeMap<&Key, Vec<&str>> = BTreeMap::new();
     for event in events {
         let What::Call(call) = &event.what else {
             continue;

@@ -133,7 +133,7 @@ fn measured(known: &[(bool, Chosen)], score: impl Fn(&Chosen) -> Option<f64>) ->
 /// equal scores count half. `None` without both kinds.
 ///
 /// # Source
-/// Hanley and McNeil 1982, Radiology 143(1).
+/// Hanley and `McNeil` 1982, Radiology 143(1).
 fn auc(scored: &[(bool, f64)]) -> Option<f64> {
     let of = |passed: bool| {
         scored

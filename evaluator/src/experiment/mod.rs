@@ -83,6 +83,7 @@ pub(crate) fn run(request: &Request) -> Result<(), Failure> {
 }
 
 /// Runs the experiment, and returns the reasons why some answers could not be scored.
+#[expect(clippy::too_many_lines, reason = "the run from top to bottom")]
 fn experiment(request: &Request) -> Result<Vec<String>> {
     let arguments = request.common;
     let (chosen, recipe) = adapters::choose(

@@ -282,10 +282,10 @@ fn print(key: &Key, arguments: &ExportArguments) {
         folder.join(KEY).display(),
     );
     for (reason, count) in &key.left_out {
-        text.push_str(&format!(
-            "\nleft out: {}, {reason}",
-            counted(*count, "task")
-        ));
+        text += "\nleft out: ";
+        text += &counted(*count, "task");
+        text += ", ";
+        text += reason;
     }
     slm_cli::result(&text);
 }

@@ -53,6 +53,7 @@ pub(super) struct Side {
 }
 
 /// A row of the table.
+#[expect(clippy::struct_field_names, reason = "the columns of a file")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Item {

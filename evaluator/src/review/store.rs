@@ -207,9 +207,10 @@ impl<'a> Store<'a> {
         }
         let metrics = slm_metrics::analyze(rewritten).map_err(|_| Reason::NoProgram)?;
         let findings = exchange.findings.iter();
-        let findings: String = findings
+        let findings: Vec<String> = findings
             .map(|(line, text)| format!("{line}: {text}\n"))
             .collect();
+        let findings = findings.concat();
         let answer = format!("{findings}```python\n{}\n```", rewritten.trim_end());
         let line = json!({
             "prompt": exchange.messages.iter().map(message).collect::<Vec<_>>(),

@@ -82,9 +82,10 @@ mod tests {
     #[test]
     fn functions_with_a_finding_or_much_complexity_are_for_the_model() {
         let numbers = 2..8;
-        let nested: String = numbers
+        let nested: Vec<String> = numbers
             .map(|n| format!("        if x > {n}:\n            x -= {n}\n"))
             .collect();
+        let nested = nested.concat();
         let text = format!(
             "import os\n\ndef plain(x):\n    return x\n\nclass A:\n    def weak(self, x=[]):\n        os.system(x)\n\n\
              def winding(x):\n    for _ in x:\n{nested}    return x\n"

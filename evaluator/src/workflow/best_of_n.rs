@@ -86,7 +86,8 @@ fn heaviest(
     for &(code, score) in scored {
         groups.entry(results(code)).or_default().push((code, score));
     }
-    let mut weighed: Vec<(bool, f64, &[(Code, f64)])> = groups
+    type Weighed<'a> = (bool, f64, &'a [(Code, f64)]);
+    let mut weighed: Vec<Weighed> = groups
         .iter()
         .map(|(results, group)| {
             let sum = group.iter().map(|&(_, score)| score).sum();

@@ -127,15 +127,14 @@ impl Agent {
 /// Returns a program without the definitions of earlier functions, which the extraction kept because it calls them.
 fn without(program: &str, earlier: &[String]) -> String {
     let outline = |text: &str| slm_metrics::syntax::outline(text).unwrap_or_default();
-    let known: Vec<Option<String>> = earlier
+    let known: Vec<String> = earlier
         .iter()
         .flat_map(|function| outline(function))
-        .map(|item| item.name)
-        .filter(Option::is_some)
+        .filter_map(|item| item.name)
         .collect();
     let own: Vec<String> = outline(program)
         .into_iter()
-        .filter(|item| !known.contains(&item.name))
+        .filter(|item| item.name.as_ref().is_none_or(|name| !known.contains(name)))
         .map(|item| item.text)
         .collect();
     own.join("\n")

@@ -2,7 +2,7 @@
 //! them.
 //!
 //! # Source
-//! After Juneja et al. 2023, arXiv:2310.18338 (DaSLaM: a trained decomposer that sees the problem and the solver's first
+//! After Juneja et al. 2023, arXiv:2310.18338 (`DaSLaM`: a trained decomposer that sees the problem and the solver's first
 //! answer), for programs instead of arithmetic, and without its reinforcement learning.
 
 use slm_artifacts::StopReason;

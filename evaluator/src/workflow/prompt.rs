@@ -102,6 +102,7 @@ impl Prompt {
     }
 
     /// Returns the prompt's key in a recipe, its built-in text, and the variables that it may name.
+    #[expect(clippy::too_many_lines, reason = "one row for each prompt")]
     fn facts(self) -> (&'static str, &'static str, &'static [&'static str]) {
         const TASK: &[&str] = &["task", "entry_point"];
         const TESTS: &[&str] = &["task", "entry_point", "max_tests"];

@@ -13,7 +13,7 @@ use super::partial::{Continuation, continuation, parses_as_prefix};
 use super::reply;
 use super::subtask::{self, Subtask};
 use super::tool::Offer;
-use crate::backend::{Answer, LogProbability};
+use crate::backend::{Answer, Judgement, LogProbability};
 
 /// Maximum self-written tests of a task; further ones are ignored.
 pub(crate) const MAX_TESTS: usize = 5;
@@ -62,7 +62,7 @@ pub(crate) fn read_whole(
 ) -> Option<(Reading, Option<FormatFailure>)> {
     match expects {
         Expects::Judgement => {
-            let score = answer.judgement.and_then(|of| of.score());
+            let score = answer.judgement.and_then(Judgement::score);
             let failure = score.is_none().then_some(FormatFailure::NoJudgement);
             Some((Reading::Judged(score), failure))
         }

@@ -9,6 +9,7 @@ use super::agent::{Agent, Code};
 use super::prompt::Prompt;
 use super::read::Reading;
 use super::step_queue::{ModelCall, PendingResult};
+use crate::backend::LogProbability;
 
 /// Tokens of a judgement: only the probabilities of the first are read.
 const JUDGEMENT_TOKENS: usize = 1;
@@ -34,7 +35,7 @@ impl Agent {
     /// Returns the mean log-probability of the answer that a program was read from.
     pub(super) fn likelihood(&self, code: Code) -> Option<f64> {
         let log_probability = self.queue.borrow().candidate(code.0).log_probability;
-        log_probability.and_then(|of| of.mean())
+        log_probability.and_then(LogProbability::mean)
     }
 
     /// Asks the verifier about programs, each given by its text with the step that made it, concurrently.

@@ -127,10 +127,11 @@ pub(super) fn with_functions(prompt: &str, entry_point: &str, functions: &[Strin
     while at > 0 && lines[at - 1].starts_with('@') {
         at -= 1;
     }
-    let functions: String = functions
+    let functions: Vec<String> = functions
         .iter()
         .map(|function| format!("{}\n\n\n", function.trim_end()))
         .collect();
+    let functions = functions.concat();
     format!(
         "{}{functions}{}",
         lines[..at].concat(),
@@ -204,7 +205,8 @@ mod tests {
 
     #[test]
     fn of_many_functions_the_first_are_taken() {
-        let many: String = (0..100).map(|n| format!("f{n}(x): number {n}\n")).collect();
+        let many: Vec<String> = (0..100).map(|n| format!("f{n}(x): number {n}\n")).collect();
+        let many = many.concat();
         assert_eq!(names(&many).0, ["f0", "f1", "f2", "f3"]);
         let thought = format!("<think>{many}</think>\nlast(x): the only one");
         assert_eq!(names(&thought), (vec!["last".to_owned()], false));

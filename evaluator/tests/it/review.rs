@@ -401,12 +401,12 @@ fn a_reviewer_that_knows_the_solution_finds_every_fault_and_raises_no_alarm() {
                 "return count".to_owned(),
             ];
             let lines = asked.prompt.lines().map(str::trim);
-            let numbered = lines.filter_map(|line| {
+            let mut numbered = lines.filter_map(|line| {
                 let (number, code) = line.split_once(' ')?;
                 let number: usize = number.parse().ok().filter(|of| *of > 2)?;
                 (code.trim() != solution.get(number - 3)?).then_some(number)
             });
-            let found = numbered.last();
+            let found = numbered.next_back();
             let text = found.map_or("NONE".to_owned(), |of| format!("{of}: wrong"));
             Say::Json(200, completion(asked, &text, "stop"))
         })

@@ -93,7 +93,7 @@ fn the_shown_lines_are_the_solutions_and_the_distractors_in_another_order() {
                     .collect();
                 assert_eq!(left.len(), own.len() + settings.distractors);
                 let order: Vec<&String> = left.iter().filter(|line| own.contains(line)).collect();
-                assert!(!order.into_iter().eq(&own), "{:?}", own);
+                assert!(!order.into_iter().eq(&own), "{own:?}");
                 for line in &own {
                     let at = left.iter().position(|of| of == line).expect("a shown line");
                     left.remove(at);

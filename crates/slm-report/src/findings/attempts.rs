@@ -30,6 +30,7 @@ pub(crate) struct AttemptFindings {
 }
 
 /// The attempts of one workflow; means average the samples of a task first.
+#[expect(clippy::struct_field_names, reason = "the columns of a table")]
 #[derive(Debug, Serialize)]
 pub(crate) struct Attempts {
     pub(crate) workflow: String,

@@ -87,11 +87,11 @@ impl WorkflowFindings {
             .filter(|row| !row.is_declared && row.interval.is_some());
         let (intervals, contrasts) = (has_interval.count(), rows.len());
         let declared = rows.iter().filter(|row| row.is_declared).count();
-        (!arms.is_empty()).then(|| Self {
+        (!arms.is_empty()).then_some(Self {
+            arms,
             contrasts,
             declared,
             intervals,
-            arms,
         })
     }
 }

@@ -29,7 +29,7 @@ fn arm(report: &Report) -> &Value {
     &report.summary["findings"]["workflows"]["arms"][0]
 }
 
-fn of_workflow<'a>(list: &'a Value, workflow: Workflow) -> &'a Value {
+fn of_workflow(list: &Value, workflow: Workflow) -> &Value {
     let list = list.as_array().expect("a list");
     list.iter()
         .find(|of| of["workflow"] == workflow.name())

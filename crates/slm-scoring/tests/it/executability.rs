@@ -1,4 +1,4 @@
-//! PassRatio and Executability as CodeScore defines them, beside a script that runs the programs itself.
+//! `PassRatio` and Executability as `CodeScore` defines them, beside a script that runs the programs itself.
 
 use serde_json::{Value, json};
 

@@ -23,13 +23,11 @@ impl Endpoint {
         if stops.len() <= ALWAYS {
             return Ok(stops.to_vec());
         }
-        let known = self.accepts_many_stops.get().copied();
-        let accepts_many = match known {
-            Some(known) => known,
-            None => {
-                let found = self.probe_stops()?;
-                *self.accepts_many_stops.get_or_init(|| found)
-            }
+        let accepts_many = if let Some(known) = self.accepts_many_stops.get() {
+            *known
+        } else {
+            let found = self.probe_stops()?;
+            *self.accepts_many_stops.get_or_init(|| found)
         };
         if accepts_many {
             return Ok(stops.to_vec());

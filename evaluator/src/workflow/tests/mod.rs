@@ -94,11 +94,10 @@ fn question(query: &Query) -> Question {
 fn writer(first: &'static str, revised: &'static str) -> impl Fn(&Query) -> Line {
     move |query| match question(query) {
         Question::Draft | Question::Code => Line::from(first),
-        Question::Revision => Line::from(revised),
+        Question::Revision | Question::Assemble => Line::from(revised),
         Question::Tests => Line::from(TESTS),
         Question::Plan | Question::Review | Question::Split => Line::from("Think again."),
         Question::Function => Line::from("    return x + x\n"),
-        Question::Assemble => Line::from(revised),
     }
 }
 

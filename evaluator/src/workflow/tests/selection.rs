@@ -30,13 +30,11 @@ fn script(query: &Query) -> Line {
         let (yes, no) = judgement(query);
         return Line::judging(yes, no);
     }
-    match question(query) {
-        Question::Tests => Line::from(TESTS),
-        _ => {
-            let body = BODIES[(drawn(query.seed ^ 2) * 4.0) as usize];
-            Line::from(body).with_mean(-3.0 * drawn(query.seed))
-        }
+    if question(query) == Question::Tests {
+        return Line::from(TESTS);
     }
+    let body = BODIES[(drawn(query.seed ^ 2) * 4.0) as usize];
+    Line::from(body).with_mean(-3.0 * drawn(query.seed))
 }
 
 /// Writes a wrong program first, which is drawn greedily, and then right ones.
