@@ -75,6 +75,9 @@ fn best(scored: &[(Code, f64)]) -> Option<Code> {
     best.map(|(code, _)| code)
 }
 
+/// Whether a group of programs was run, the sum of its scores, and its programs with theirs.
+type Weighed<'a> = (bool, f64, &'a [(Code, f64)]);
+
 /// Returns the best program of the group whose scores have the largest sum; of equal sums the group with the earliest
 /// program. Programs with the same results are a group; those that were not run, for which `results` is `None`, are not
 /// chosen while another was.
@@ -86,7 +89,6 @@ fn heaviest(
     for &(code, score) in scored {
         groups.entry(results(code)).or_default().push((code, score));
     }
-    type Weighed<'a> = (bool, f64, &'a [(Code, f64)]);
     let mut weighed: Vec<Weighed> = groups
         .iter()
         .map(|(results, group)| {
