@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use slm_cli::{CompletionsArguments, ManArguments};
-use slm_config::Recipe;
 use slm_metrics::Rank;
 use slm_model::{DeviceChoice, NamedShape, SyntheticType};
 
@@ -12,6 +11,7 @@ use crate::dataset_arguments::{self, DatasetArguments};
 use crate::index_arguments::{self, IndexArguments};
 use crate::memory_arguments::{self, MemoryArguments};
 use crate::ratings_arguments::{self, RatingsArguments};
+use crate::recipe_arguments;
 use crate::review_arguments::{self, ReviewArguments};
 use crate::sandboxing::{self, SandboxArguments, SandboxChoice};
 use crate::shard::Shard;
@@ -240,18 +240,12 @@ pub(crate) struct CommonArguments {
 impl CommonArguments {
     /// Whether the recipe can be read, if one is named.
     fn has_recipe(&self) -> bool {
-        self.recipe.as_ref().is_none_or(|path| {
-            Recipe::load_without_data(path, &self.overrides(), slm_benchmarks::NAMES).is_ok()
-        })
+        recipe_arguments::has_recipe(self.recipe.as_deref(), &self.overrides())
     }
 
     /// Returns all overrides of the recipe; that of `--endpoint` is last.
     pub(crate) fn overrides(&self) -> Vec<String> {
-        let url = self
-            .endpoint
-            .iter()
-            .map(|url| format!("evaluate.endpoint.url={url}"));
-        self.overrides.iter().cloned().chain(url).collect()
+        recipe_arguments::overrides(&self.overrides, self.endpoint.as_deref())
     }
 }
 

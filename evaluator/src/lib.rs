@@ -31,6 +31,7 @@ mod python_files;
 mod quality;
 mod ratings;
 mod ratings_arguments;
+mod recipe_arguments;
 mod repositories;
 mod review;
 mod review_arguments;

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use slm_config::Recipe;
 use slm_model::DeviceChoice;
 
+use crate::recipe_arguments;
 use crate::sandboxing::SandboxChoice;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -90,17 +90,11 @@ impl ReviewArguments {
 
     /// Whether the recipe can be read, if one is named.
     pub(crate) fn has_recipe(&self) -> bool {
-        self.recipe.as_ref().is_none_or(|path| {
-            Recipe::load_without_data(path, &self.overrides(), slm_benchmarks::NAMES).is_ok()
-        })
+        recipe_arguments::has_recipe(self.recipe.as_deref(), &self.overrides())
     }
 
     /// Returns all overrides of the recipe; that of `--endpoint` is last.
     pub(crate) fn overrides(&self) -> Vec<String> {
-        let url = self
-            .endpoint
-            .iter()
-            .map(|url| format!("evaluate.endpoint.url={url}"));
-        self.overrides.iter().cloned().chain(url).collect()
+        recipe_arguments::overrides(&self.overrides, self.endpoint.as_deref())
     }
 }

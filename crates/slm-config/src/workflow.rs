@@ -192,120 +192,25 @@ pub struct Prompts {
 }
 }
 
+/// Lists each prompt's name with what `$of` makes of its file. A prompt that is missing here does not compile.
+macro_rules! entries {
+    ($prompts:expr, $of:expr) => {
+        entries!(@ $prompts, $of, planner, coder, tester, reviewer, coder_revision, self_tests, critique, revision, repair, grade, restate, choose_tools, act, instruct, decompose, function, assemble, specify, question, answer, chain_coder, chain_review, chain_revision, route, verifier)
+    };
+    (@ $prompts:expr, $of:expr, $($name:ident),*) => {{
+        let Self { $($name),* } = $prompts;
+        [$((stringify!($name), $of($name))),*]
+    }};
+}
+
 impl Prompts {
     /// The names of [`Self::entries`], with the files to be changed.
     pub fn entries_mut(&mut self) -> [(&'static str, &mut Option<PathBuf>); 25] {
-        let Self {
-            planner,
-            coder,
-            tester,
-            reviewer,
-            coder_revision,
-            self_tests,
-            critique,
-            revision,
-            repair,
-            grade,
-            restate,
-            choose_tools,
-            act,
-            instruct,
-            decompose,
-            function,
-            assemble,
-            specify,
-            question,
-            answer,
-            chain_coder,
-            chain_review,
-            chain_revision,
-            route,
-            verifier,
-        } = self;
-        [
-            ("planner", planner),
-            ("coder", coder),
-            ("tester", tester),
-            ("reviewer", reviewer),
-            ("coder_revision", coder_revision),
-            ("self_tests", self_tests),
-            ("critique", critique),
-            ("revision", revision),
-            ("repair", repair),
-            ("grade", grade),
-            ("restate", restate),
-            ("choose_tools", choose_tools),
-            ("act", act),
-            ("instruct", instruct),
-            ("decompose", decompose),
-            ("function", function),
-            ("assemble", assemble),
-            ("specify", specify),
-            ("question", question),
-            ("answer", answer),
-            ("chain_coder", chain_coder),
-            ("chain_review", chain_review),
-            ("chain_revision", chain_revision),
-            ("route", route),
-            ("verifier", verifier),
-        ]
+        entries!(self, std::convert::identity)
     }
 
     /// Each prompt's name and the file that replaces it, if any.
     pub fn entries(&self) -> [(&'static str, Option<&Path>); 25] {
-        let Self {
-            planner,
-            coder,
-            tester,
-            reviewer,
-            coder_revision,
-            self_tests,
-            critique,
-            revision,
-            repair,
-            grade,
-            restate,
-            choose_tools,
-            act,
-            instruct,
-            decompose,
-            function,
-            assemble,
-            specify,
-            question,
-            answer,
-            chain_coder,
-            chain_review,
-            chain_revision,
-            route,
-            verifier,
-        } = self;
-        [
-            ("planner", planner.as_deref()),
-            ("coder", coder.as_deref()),
-            ("tester", tester.as_deref()),
-            ("reviewer", reviewer.as_deref()),
-            ("coder_revision", coder_revision.as_deref()),
-            ("self_tests", self_tests.as_deref()),
-            ("critique", critique.as_deref()),
-            ("revision", revision.as_deref()),
-            ("repair", repair.as_deref()),
-            ("grade", grade.as_deref()),
-            ("restate", restate.as_deref()),
-            ("choose_tools", choose_tools.as_deref()),
-            ("act", act.as_deref()),
-            ("instruct", instruct.as_deref()),
-            ("decompose", decompose.as_deref()),
-            ("function", function.as_deref()),
-            ("assemble", assemble.as_deref()),
-            ("specify", specify.as_deref()),
-            ("question", question.as_deref()),
-            ("answer", answer.as_deref()),
-            ("chain_coder", chain_coder.as_deref()),
-            ("chain_review", chain_review.as_deref()),
-            ("chain_revision", chain_revision.as_deref()),
-            ("route", route.as_deref()),
-            ("verifier", verifier.as_deref()),
-        ]
+        entries!(self, Option::as_deref)
     }
 }

@@ -37,7 +37,7 @@ pub(crate) fn shares(evaluated: &Evaluated, name: &str, code: &str) -> bool {
     !evaluated.shared(&[of_code]).is_empty() || evaluated.find_words(code).is_some()
 }
 
-/// Refuses `what`, such as rows, of tasks that the recipe's `evaluate.benchmarks` contain, under any id, name or wording; returns the names
+/// Notes that no recipe is named, or refuses `what`, such as rows, of tasks that the recipe's `evaluate.benchmarks` contain, under any id, name or wording; returns the names
 /// of these benchmarks.
 ///
 /// # Errors
@@ -45,9 +45,15 @@ pub(crate) fn shares(evaluated: &Evaluated, name: &str, code: &str) -> bool {
 pub(crate) fn refuse_evaluated(
     learned: &[Task],
     what: &str,
-    recipe: &Path,
+    recipe: Option<&Path>,
     phase: &ScoringPhase,
 ) -> Result<Vec<String>> {
+    let Some(recipe) = recipe else {
+        slm_cli::note(&format!(
+            "the tasks of the {what} are compared with no benchmark: name the recipe of the later evaluation with --recipe"
+        ));
+        return Ok(Vec::new());
+    };
     let path = recipe;
     let recipe = slm_cli::load_recipe_without_data(path, &[], slm_benchmarks::NAMES)?;
     let (evaluated, names) = evaluated(&recipe, phase)?;

@@ -90,14 +90,8 @@ fn of_runs(arguments: &DatasetArguments, settings: &Settings) -> Result<DatasetI
         held_out = verifier::hold_out(&mut harvest, &runs, settings.seed)?;
     }
     let learned = learned_tasks(&harvest, &runs);
-    let compared_with = if let Some(recipe) = &arguments.recipe {
-        gate::refuse_evaluated(&learned, "rows", recipe, &phase)?
-    } else {
-        slm_cli::note(
-            "the tasks of the rows are compared with no benchmark: name the recipe of the later evaluation with --recipe",
-        );
-        Vec::new()
-    };
+    let recipe = arguments.recipe.as_deref();
+    let compared_with = gate::refuse_evaluated(&learned, "rows", recipe, &phase)?;
     let mut more = BTreeMap::from([("compared_with".to_owned(), json!(compared_with))]);
     more.extend(held_out);
     if settings.kind == Kind::Plans {

@@ -47,14 +47,8 @@ pub(super) fn make(arguments: &DatasetArguments) -> Result<Made> {
     let routed = routed(&runs, &workflows, &phase)?;
     let ids: HashSet<&str> = routed.tasks.iter().map(|of| of.task_id.as_str()).collect();
     let learned = runs::tasks_of(&ids, &runs);
-    let compared_with = if let Some(recipe) = &arguments.recipe {
-        gate::refuse_evaluated(&learned, "routes", recipe, &phase)?
-    } else {
-        slm_cli::note(
-            "the tasks of the routes are compared with no benchmark: name the recipe of the later evaluation with --recipe",
-        );
-        Vec::new()
-    };
+    let recipe = arguments.recipe.as_deref();
+    let compared_with = gate::refuse_evaluated(&learned, "routes", recipe, &phase)?;
     let known = fingerprints(&learned, &phase);
     let left_out = routed.left_out.iter();
     let header = RoutesHeader {

@@ -47,14 +47,8 @@ fn make(arguments: &MemoryArguments) -> Result<()> {
         .map(|of| of.row.task_id.as_str())
         .collect();
     let learned = runs::tasks_of(&ids, &runs);
-    let compared_with = if let Some(recipe) = &arguments.recipe {
-        gate::refuse_evaluated(&learned, "entries", recipe, &phase)?
-    } else {
-        slm_cli::note(
-            "the tasks of the entries are compared with no benchmark: name the recipe of the later evaluation with --recipe",
-        );
-        Vec::new()
-    };
+    let recipe = arguments.recipe.as_deref();
+    let compared_with = gate::refuse_evaluated(&learned, "entries", recipe, &phase)?;
     let histories = Histories::read(&runs)?;
     let entries: Vec<MemoryEntry> = found
         .answers_kept
