@@ -15,6 +15,7 @@ use crate::recipe_arguments;
 use crate::review_arguments::{self, ReviewArguments};
 use crate::sandboxing::{self, SandboxArguments, SandboxChoice};
 use crate::shard::Shard;
+use crate::view_arguments::{self, ViewArguments};
 
 /// Evaluates base models and adapters on tasks with hidden tests.
 #[derive(Debug, Parser)]
@@ -49,6 +50,9 @@ pub(crate) enum Command {
     /// Print the trajectory of an answer, step by step
     #[command(after_long_help = SHOW_EXAMPLES)]
     Show(ShowArguments),
+    /// Write a run, or several, as one HTML page with every answer
+    #[command(after_long_help = view_arguments::EXAMPLES)]
+    View(ViewArguments),
     /// Score a file of samples against a benchmark's hidden tests
     #[command(after_long_help = SCORE_EXAMPLES)]
     Score(ScoreArguments),
@@ -118,6 +122,7 @@ impl Command {
             Self::Runs(_)
             | Self::Report(_)
             | Self::Show(_)
+            | Self::View(_)
             | Self::Score(_)
             | Self::Index(_)
             | Self::Tasks(_)

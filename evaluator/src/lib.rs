@@ -7,7 +7,7 @@
 //! - `workflow`: the workflows that turn a task into a program, and the engine that runs, logs and resumes them
 //! - `backend`: the built-in model, or a server behind an endpoint
 //! - `run_folder`: the files of a run
-//! - `score`, `metrics_command`, `quality`, `review`, `dataset`, `memory_command`, `index`, `tasks_command`, `show`,
+//! - `score`, `metrics_command`, `quality`, `review`, `dataset`, `memory_command`, `index`, `tasks_command`, `show`, `view`,
 //!   `ratings`, `bench`, `sandboxing`: one command each
 
 mod arguments;
@@ -49,6 +49,8 @@ mod show;
 #[path = "../../crates/slm-report/tests/support/synthetic.rs"]
 mod synthetic;
 mod tasks_command;
+mod view;
+mod view_arguments;
 mod workflow;
 
 use std::process::ExitCode;
@@ -108,6 +110,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Runs(arguments) => runs::run(&arguments),
         Command::Report(arguments) => experiment::rebuild(&arguments),
         Command::Show(arguments) => show::run(&arguments),
+        Command::View(arguments) => view::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
         Command::Dataset(arguments) => dataset::run(&arguments),
         Command::Memory(arguments) => memory_command::run(&arguments),

@@ -24,6 +24,9 @@ pub(crate) const SUMMARY: &str = "summary.json";
 /// The name of the file with a run's description.
 pub(crate) const RUN: &str = "run.json";
 
+/// The page of a run, beside its report.
+pub(crate) const PAGE: &str = "report.html";
+
 /// The name of the file with a run's trajectories.
 pub(crate) const TRAJECTORIES: &str = "trajectory.jsonl";
 
@@ -195,6 +198,16 @@ impl RunFolder {
         )?;
         self.write("report.md", &report.markdown)?;
         Ok(self.path.join("report.md"))
+    }
+
+    /// Writes the page of the run.
+    pub(crate) fn write_page(&self, page: &str) -> Result<()> {
+        self.write(PAGE, page)
+    }
+
+    /// Returns the folder.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Writes every sample as a row of `samples.parquet`.

@@ -12,6 +12,7 @@ pub mod code_metric;
 mod costs;
 mod drafts;
 mod findings;
+pub mod html;
 pub mod markdown;
 mod measure;
 mod number;
@@ -62,6 +63,8 @@ pub struct Report {
     pub pictures: Vec<(String, String)>,
     /// Every number of the report, for machines.
     pub summary: Value,
+    /// Verdicts and charts for [`html::evaluation`].
+    pub overview: html::Overview,
 }
 
 /// Returns the records of tasks as published; `None` if they are all, or if there are no others.
@@ -100,6 +103,7 @@ pub fn build(run: &RunInfo, records: &[SampleRecord]) -> Report {
     Report {
         markdown: page::render(run, records, &arms, &findings, &cells),
         pictures: charts::draw(&arms, &findings),
+        overview: html::overview(run, records, &arms, &findings, &cells),
         summary: json!({
             "run": run.name,
             "experiment": run.plan.experiment,

@@ -20,6 +20,7 @@ pub(crate) mod timings;
 #[cfg(test)]
 mod version_3;
 
+pub(crate) use order::sorted;
 pub(crate) use rebuild::rebuild;
 
 use std::collections::BTreeSet;
@@ -42,6 +43,7 @@ use crate::repositories;
 use crate::routing;
 use crate::run_folder::RunFolder;
 use crate::shard::Shard;
+use crate::view;
 use crate::workflow::agent::{Grading, Settings};
 use crate::workflow::prompt::Templates;
 use crate::workflow::runner::SandboxRunner;
@@ -296,6 +298,12 @@ fn publish(info: &RunInfo, run: &RunFolder, json: bool) -> Result<Option<PathBuf
     let report = slm_report::build(info, &records);
     let path = run.write_report(&report)?;
     run.write_samples(info, &records)?;
+    run.write_page(&view::beside_report(
+        run.path(),
+        info,
+        &records,
+        &report.overview,
+    )?)?;
     if json {
         slm_cli::document(&serde_json::to_string_pretty(&report.summary)?);
         return Ok(None);

@@ -7,7 +7,7 @@ use crate::workflow::event::{LookupResult, LookupTool};
 
 impl LookupTool {
     /// The word for it in a page.
-    fn text(self) -> &'static str {
+    pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Knowledge => "documentation and code",
             Self::Docs => "documentation",

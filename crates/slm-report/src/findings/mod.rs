@@ -9,7 +9,7 @@ pub(crate) mod cell_summary;
 pub(crate) mod claim;
 pub(crate) mod conclusion;
 pub(crate) mod contrast;
-mod gate;
+pub(crate) mod gate;
 pub(crate) mod h1;
 pub(crate) mod h2;
 pub(crate) mod h3;
