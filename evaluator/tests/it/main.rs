@@ -4,6 +4,7 @@
 mod adaptive;
 mod bad_input;
 mod bench;
+mod browser;
 mod cluster;
 mod commands;
 mod compare;
@@ -39,6 +40,7 @@ mod snippets;
 mod support;
 mod verifier_data;
 mod version_3;
+mod view;
 mod workflows;
 
 use support::{Finished, Project, copy_folder, finish, golden};

@@ -248,7 +248,10 @@ function followMarks() {
   });
   const open = (event) => {
     const task = event.target.getAttribute?.("data-task");
-    if (task) openTask(task);
+    if (!task) return;
+    // Else the key would also press the button that gets the focus.
+    event.preventDefault();
+    openTask(task);
   };
   document.addEventListener("click", open);
   document.addEventListener("keydown", (event) => { if (event.key === "Enter") open(event); });

@@ -31,7 +31,14 @@ function block(id) {
 }
 
 const finite = (value) => typeof value === "number" && Number.isFinite(value);
-const shown = (value, digits) => (finite(value) ? value.toFixed(digits).replace("-", "\u2212") : "\u2013");
-const signed = (value, digits) => (finite(value) && value > 0 ? "+" : "") + shown(value, digits);
+
+/** A number with these decimals and a true minus sign, none on a zero; a dash for a missing one. */
+function shown(value, digits) {
+  if (!finite(value)) return "\u2013";
+  const text = Math.abs(value).toFixed(digits);
+  return (value < 0 && Number(text) !== 0 ? "\u2212" : "") + text;
+}
+
+const signed = (value, digits) => (finite(value) && value > 0 && Number(value.toFixed(digits)) !== 0 ? "+" : "") + shown(value, digits);
 const grouped = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 const counted = (n, noun) => `${grouped(n)} ${noun}${n === 1 ? "" : "s"}`;

@@ -18,7 +18,10 @@ function openRow(row) {
   const { base, others } = sides(row);
   const right = others[0] ?? base;
   let left = base;
-  if (!left || left === right) left = answersTo(right).find((of) => of !== right && of.decoding === right.decoding) ?? right;
+  if (!left || left === right) {
+    const beside = answersTo(right).filter((of) => of !== right);
+    left = beside.find((of) => of.decoding === right.decoding) ?? beside[0] ?? right;
+  }
   openedRow = row;
   opened = { left, right };
   showDetail();
@@ -53,7 +56,10 @@ function chooser(side, record) {
 
 function metricsTable(records, contents) {
   const names = index.metrics.filter(([key]) => contents.some((of) => finite(of.metrics?.[key])));
-  const line = (name, values, digits) => make("tr", {}, make("td", {}, name), ...values.map((value) => make("td", { class: "n" }, shown(value, digits))), ...(records.length === 2 ? [make("td", { class: "n" }, finite(values[0]) && finite(values[1]) ? signed(values[1] - values[0], digits) : "\u2013")] : []));
+  const line = (name, values, most) => {
+    const digits = values.every((value) => !finite(value) || Number.isInteger(value)) ? 0 : most;
+    return make("tr", {}, make("td", {}, name), ...values.map((value) => make("td", { class: "n" }, shown(value, digits))), ...(records.length === 2 ? [make("td", { class: "n" }, finite(values[0]) && finite(values[1]) ? signed(values[1] - values[0], digits) : "\u2013")] : []));
+  };
   const head = make("tr", {}, make("th", {}, ""), ...records.map((of) => make("th", { class: "n" }, of.arm)), ...(records.length === 2 ? [make("th", { class: "n" }, "change")] : []));
   const body = names.map(([key, name, digits]) => line(name, contents.map((of) => of.metrics?.[key]), digits));
   const spent = [["tokens generated", "tokens", 0], ["prompt tokens", "prompt_tokens", 0], ["calls", "calls", 0], ["seconds", "seconds", 1]];
@@ -134,12 +140,14 @@ async function showDetail() {
       make("details", { open: records.length === 1 }, make("summary", {}, make("b", {}, `Trajectory: ${nameOf(record)}`)), trajectory(record, steps[n])),
       make("details", {}, make("summary", {}, `Answer as it came: ${nameOf(record)}`), make("pre", { class: "wrap" }, contents[n].completion)),
     ]));
+  // The elements that had the focus are replaced.
+  if (!dialog.contains(document.activeElement)) byId("close").focus();
   dialog.dataset.ready = right.n;
 }
 
 function keyInDetail(event) {
-  if (event.target.matches("input, select")) return;
+  if (!openedRow || event.target.matches("input, select")) return;
   const at = visible.indexOf(openedRow);
   const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-  if (by && visible[at + by] && !event.target.closest(".diff, pre")) { openRow(visible[at + by]); event.preventDefault(); }
+  if (by && visible[at + by] && !event.target.closest(".diff")) { openRow(visible[at + by]); event.preventDefault(); }
 }

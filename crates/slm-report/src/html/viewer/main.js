@@ -30,6 +30,7 @@ function readAddress() {
   const row = rows.find((candidate) => candidate.answers.some(fits));
   if (!row) { byId("count").textContent += `; no answer to the task ${id}`; return; }
   openRow(row);
+  if (!parameters.has("by")) return;
   const right = row.answers.find(fits);
   const left = answersTo(right).find((of) => String(of.n) === parameters.get("beside"));
   opened = { right, left: left ?? (opened.left === right ? opened.right : opened.left) };
@@ -54,7 +55,7 @@ function startTable() {
   makeFilters(changed);
   byId("more").addEventListener("click", showMore);
   byId("answers").hidden = false;
-  byId("detail").addEventListener("keydown", keyInDetail);
+  document.addEventListener("keydown", keyInDetail);
   byId("detail").addEventListener("cancel", (event) => { event.preventDefault(); closeDetail(); });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "/" || event.target.matches("input, select, textarea") || byId("detail").open) return;

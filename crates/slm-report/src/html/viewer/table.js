@@ -196,7 +196,7 @@ function rowElement(row) {
     const record = of(row, arm);
     cells.push(make("td", {}, verdictChip(record)), make("td", { class: "wide n" }, shown(record?.mi, 1)), make("td", { class: "wide n" }, shown(record?.cc, 1)));
   }
-  return make("tr", { tabindex: "0", "data-row": row.order, "aria-label": `${first.task.id}, ${first.workflow}`, onclick: () => openRow(row), onkeydown: (event) => keyInTable(event, row) }, ...cells);
+  return make("tr", { tabindex: "0", "data-row": row.order, "aria-label": `${first.task.id}, ${first.workflow}, ${first.decoding}, sample ${first.sample}`, onclick: () => openRow(row), onkeydown: (event) => keyInTable(event, row) }, ...cells);
 }
 
 function keyInTable(event, row) {
