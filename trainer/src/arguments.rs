@@ -62,6 +62,9 @@ pub(crate) enum Command {
     Doctor(DoctorArguments),
     /// List the trainings under checkpoints/, the newest first
     Runs(RunsArguments),
+    /// Write a training, or the rounds of an improvement, as one HTML page
+    #[command(after_long_help = VIEW_EXAMPLES)]
+    View(ViewArguments),
     /// Explain the keys of a recipe
     #[command(after_long_help = RECIPE_EXAMPLES)]
     Recipe(RecipeKeyArguments),
@@ -92,6 +95,7 @@ impl Command {
             | Self::Merge(_)
             | Self::Export(_)
             | Self::Runs(_)
+            | Self::View(_)
             | Self::Recipe(_)
             | Self::Completions(_)
             | Self::Man(_) => return None,
@@ -245,6 +249,29 @@ pub(crate) struct RunsArguments {
     /// Print one JSON document
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+const VIEW_EXAMPLES: &str = "\
+Examples:
+  trainer view latest
+  trainer view checkpoints/quickstart -o quickstart.html
+
+The page is one file without links to others: losses, learning rate, speed, the data sets and the first training \
+examples; of `trainer improve`, the rounds. It opens in any browser, without network. `trainer fit` and \
+`trainer improve` write it beside their report.";
+
+#[derive(Debug, Args)]
+pub(crate) struct ViewArguments {
+    /// A training or an improvement: its folder, its name under the --checkpoints folder, a unique prefix of it, or
+    /// `latest`
+    #[arg(value_name = "TRAINING", default_value = "latest")]
+    pub(crate) training: PathBuf,
+    /// The page's file [default: beside the report, in the folder]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Folder that is searched for trainings by name
+    #[arg(long, value_name = "FOLDER", default_value = slm_artifacts::CHECKPOINTS)]
+    pub(crate) checkpoints: PathBuf,
 }
 
 #[derive(Debug, Args)]

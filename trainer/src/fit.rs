@@ -47,6 +47,7 @@ fn fit(arguments: &FitArguments) -> Result<()> {
     let examples = dataset::load(&setup, run.path())?;
     dataset::check_labels(&examples)?;
     say_data(recipe, &examples);
+    report::examples::write(run.path(), &examples, &setup.tokenizer)?;
     let fingerprint = examples.store.fingerprint().to_owned();
     let source_sha256 = source.as_ref().map(SourceAdapter::fingerprint);
     let start = TrainingState::start(base.sha256()?, fingerprint, source_sha256);

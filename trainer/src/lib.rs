@@ -60,6 +60,7 @@ pub mod step;
 mod training;
 mod validate;
 mod validation;
+mod view;
 
 use std::process::ExitCode;
 
@@ -140,6 +141,7 @@ fn execute(command: Command) -> Result<(), slm_cli::Failure> {
         }
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Runs(arguments) => runs::run(&arguments),
+        Command::View(arguments) => view::run(&arguments),
         Command::Recipe(arguments) => recipe_keys::run(&arguments),
         Command::Completions(arguments) => {
             slm_cli::result(slm_cli::completions(self::command(), arguments.shell).trim_end());

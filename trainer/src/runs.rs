@@ -68,7 +68,7 @@ fn row(run: &Run) -> Vec<String> {
 }
 
 /// When a training last left something; `None` for another folder.
-fn changed(folder: &Path) -> Option<SystemTime> {
+pub(crate) fn changed(folder: &Path) -> Option<SystemTime> {
     let modified = |path: PathBuf| fs::metadata(path).and_then(|file| file.modified()).ok();
     let adapter = folder.join("adapter");
     let log = modified(folder.join(LOG_FILE));

@@ -96,7 +96,11 @@ fn filters_and_search_count_what_the_records_hold() {
         kept.len()
     };
     expect("all", &|_| true);
-    let clear = || browser.value("(document.activeElement.blur(), document.querySelector('#filters button').click(), 1)");
+    let clear = || {
+        browser.value(
+            "(document.activeElement.blur(), document.querySelector('#filters button').click(), 1)",
+        )
+    };
     let base = |row: &[&Value]| {
         row.iter()
             .find(|of| of["arm"] == "base")

@@ -21,6 +21,7 @@ mod hashes;
 mod inputs;
 mod judge;
 mod left_out;
+mod page;
 mod progress;
 mod report;
 mod rounds;
@@ -42,6 +43,8 @@ use crate::folder::{RunFolder, commit_folder};
 use children::Programs;
 use hashes::FileHashes;
 use inputs::adapter_hashes;
+pub(crate) use page::{PAGE_FILE, is_folder, page};
+
 use report::Subject;
 use rounds::Run;
 use stages::Stages;
@@ -124,6 +127,9 @@ fn improve(arguments: &ImproveArguments) -> Result<()> {
     };
     keep_best(&stages, outcome.best_round)?;
     let document = report::write(&stages.folder, &subject)?;
+    write(&stages.folder.join(page::DOCUMENT_FILE), &document)?;
+    let html = page::render(&serde_json::from_str(&document)?, &recipe.to_yaml())?;
+    write(&stages.folder.join(page::PAGE_FILE), &html)?;
     if arguments.json {
         slm_cli::document(&document);
     } else {

@@ -1,6 +1,7 @@
 //! The log of a run: `log.jsonl`, one JSON object per line, and the same values for TensorBoard.
 
 mod events;
+pub(crate) mod speed;
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
@@ -93,6 +94,15 @@ impl RunLog {
 /// The file cannot be read, or a line is not valid.
 pub(crate) fn read(output_dir: &Path) -> Result<Vec<LogLine>> {
     read_lines(&output_dir.join(LOG_FILE))?.collect()
+}
+
+/// Reads the lines of a run's log up to the first that is not whole: the training may be writing it.
+///
+/// # Errors
+/// The file cannot be read.
+pub(crate) fn read_whole_lines(output_dir: &Path) -> Result<Vec<LogLine>> {
+    let lines = read_lines(&output_dir.join(LOG_FILE))?;
+    Ok(lines.map_while(Result::ok).collect())
 }
 
 fn read_lines(path: &Path) -> Result<impl Iterator<Item = Result<LogLine>> + use<>> {

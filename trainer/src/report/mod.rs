@@ -1,6 +1,8 @@
-//! The report on a finished training: `training-report.md` and its chart, in the run's folder.
+//! The report on a finished training: `training-report.md`, its chart and its page, in the run's folder.
 
+pub(crate) mod examples;
 mod loss_curve;
+mod page;
 mod preferences;
 
 use std::path::Path;
@@ -18,8 +20,12 @@ use crate::dataset::Counts;
 use crate::folder::replace_file;
 use crate::log::{self, LogLine};
 
+pub(crate) use page::render as page;
+
 /// File name of the report.
 pub(crate) const REPORT_FILE: &str = "training-report.md";
+/// File name of its page.
+pub(crate) const PAGE_FILE: &str = "training-report.html";
 /// File name of its chart.
 const PICTURE_FILE: &str = "loss.svg";
 
@@ -41,7 +47,7 @@ pub(crate) struct Subject<'a> {
     pub(crate) summary: &'a TrainingSummary,
 }
 
-/// Writes the report and its chart into the run's folder.
+/// Writes the report, its chart and its page into the run's folder.
 ///
 /// # Errors
 /// The log cannot be read, or the disk is full.
@@ -50,7 +56,16 @@ pub(crate) fn write(run: &Path, subject: Subject) -> Result<()> {
     let named = (subject.recipe.name(), unit(subject.recipe));
     let curve = loss_curve::of(named, &lines, subject.summary.best);
     replace_file(run, PICTURE_FILE, &draw_loss_curve(&curve))?;
-    replace_file(run, REPORT_FILE, &markdown(subject, &lines))
+    replace_file(run, REPORT_FILE, &markdown(subject, &lines))?;
+    let yaml = subject.recipe.to_yaml();
+    let html = page(
+        run,
+        subject.recipe.name(),
+        Some(subject.summary),
+        &lines,
+        &yaml,
+    )?;
+    replace_file(run, PAGE_FILE, &html)
 }
 
 /// The unit of the losses of a recipe's objective.
@@ -62,9 +77,9 @@ fn unit(recipe: &Recipe) -> &'static str {
     }
 }
 
-/// Whether the report and its chart are in the run's folder.
+/// Whether the report, its chart and its page are in the run's folder.
 pub(crate) fn is_written(run: &Path) -> bool {
-    [REPORT_FILE, PICTURE_FILE]
+    [REPORT_FILE, PICTURE_FILE, PAGE_FILE]
         .iter()
         .all(|name| run.join(name).is_file())
 }

@@ -15,6 +15,7 @@ use slm_model::{Adapter, Decoder};
 use crate::checkpoint::{self, Best, CheckpointMeta, TrainingState};
 use crate::dataset::Examples;
 use crate::folder::{RunFolder, commit_folder};
+use crate::log::speed::{self, SpeedLine};
 use crate::log::{LogLine, RunLog};
 use crate::preference::{Objective, PreferenceSums, Reference};
 use crate::schedule::Schedule;
@@ -261,6 +262,14 @@ impl<'a> Training<'a> {
                 }
             }
             state.seconds = seconds_before + started.elapsed().as_secs_f64();
+            if is_logged {
+                let line = SpeedLine {
+                    step: done,
+                    tokens: state.tokens,
+                    seconds: state.seconds,
+                };
+                speed::append(run.path(), line)?;
+            }
             state.peak_memory_bytes = state.peak_memory_bytes.max(slm_cli::peak_memory_bytes());
             let is_last = done == total || state.stopped_early;
             self.watch_chosen(&mut state, is_last, &progress);

@@ -43,6 +43,8 @@ pub struct TrainingPage {
     pub examples: Vec<(String, Vec<(String, bool)>)>,
     /// Settings and provenance.
     pub facts: Vec<(String, String)>,
+    /// The recipe with all its defaults, YAML.
+    pub recipe: String,
 }
 
 /// Renders the page of a training.

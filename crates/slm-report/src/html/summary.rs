@@ -412,6 +412,7 @@ pub(super) fn of_training(page: &TrainingPage) -> String {
         tables: Vec<Table>,
         examples: &'a [(String, Vec<(String, bool)>)],
         facts: &'a Facts,
+        recipe: &'a str,
     }
     let tables = page.tables.iter().map(|(title, head, rows)| Table {
         title: title.clone(),
@@ -427,6 +428,7 @@ pub(super) fn of_training(page: &TrainingPage) -> String {
             tables: tables.collect(),
             examples: &page.examples,
             facts: &page.facts,
+            recipe: &page.recipe,
         },
     )
 }
