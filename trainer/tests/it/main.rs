@@ -3,6 +3,9 @@
 mod answers;
 mod bad_input;
 mod bad_rows;
+#[allow(dead_code, reason = "the evaluator's tests use the rest")]
+#[path = "../../../evaluator/tests/it/browser.rs"]
+mod browser;
 mod chat_template;
 mod commands;
 mod data;
@@ -41,6 +44,7 @@ mod tiny;
 mod tools;
 mod traps;
 mod unsupported;
+mod view;
 
 use support::{Finished, Project, finish};
 
