@@ -190,6 +190,21 @@ fn all_rounds_run_in_order_and_the_best_adapter_is_kept() {
             "| round 2, kept |",
         ],
     );
+    let page = rounds
+        .project
+        .read("checkpoints/rounds/improve-report.html");
+    says(
+        &page,
+        &[
+            "<h1>Improvement rounds</h1>",
+            "round 2 of 2",
+            "14 dev tasks",
+        ],
+    );
+    let words = ["view", "rounds", "-o", "again.html"];
+    let trainer = env!("CARGO_BIN_EXE_trainer");
+    finish(&mut rounds.project.command(trainer, &words)).result();
+    assert_eq!(rounds.project.read("again.html"), page);
     rounds.project.assert_no_parts();
 }
 
