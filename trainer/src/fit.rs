@@ -47,7 +47,6 @@ fn fit(arguments: &FitArguments) -> Result<()> {
     let examples = dataset::load(&setup, run.path())?;
     dataset::check_labels(&examples)?;
     say_data(recipe, &examples);
-    report::examples::write(run.path(), &examples, &setup.tokenizer)?;
     let fingerprint = examples.store.fingerprint().to_owned();
     let source_sha256 = source.as_ref().map(SourceAdapter::fingerprint);
     let start = TrainingState::start(base.sha256()?, fingerprint, source_sha256);
@@ -107,6 +106,7 @@ fn fit(arguments: &FitArguments) -> Result<()> {
         (None, None) => unreachable!("a training that is not resumed has an initial adapter"),
     };
     say_adapter(at.adapter.num_trainable(), decoder.config(), choice);
+    report::examples::write(run.path(), &examples, &setup.tokenizer)?;
 
     let origin = origin_of(recipe);
     let recipe_yaml = recipe.to_yaml();
