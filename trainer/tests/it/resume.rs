@@ -349,7 +349,7 @@ fn a_finished_training_is_not_done_again_and_no_byte_of_it_changes() {
     assert!(files(&project, "checkpoints/tiny") == before);
 
     // A lost report is restored identically, with the time and memory of the training.
-    for name in ["training-report.md", "loss.svg"] {
+    for name in ["training-report.md", "training-report.html", "loss.svg"] {
         fs::remove_file(project.path(&format!("checkpoints/tiny/{name}"))).expect("a file");
         fit(&project, &words).result();
         assert!(files(&project, "checkpoints/tiny") == before, "{name}");
@@ -362,11 +362,13 @@ fn a_finished_training_is_not_done_again_and_no_byte_of_it_changes() {
         &["already done ", "is updated"],
     );
     let mut after = files(&project, "checkpoints/tiny");
-    let copy = "checkpoints/tiny/adapter/recipe.yaml";
-    let recipe = after
-        .insert(copy.to_owned(), before[copy].clone())
-        .expect("a recipe");
-    assert!(String::from_utf8_lossy(&recipe).contains("batch_size: 3\n"));
+    // The page shows the recipe.
+    for copy in ["adapter/recipe.yaml", "training-report.html"] {
+        let copy = format!("checkpoints/tiny/{copy}");
+        let changed = after.insert(copy.clone(), before[&copy].clone());
+        let changed = changed.expect("a file");
+        assert!(String::from_utf8_lossy(&changed).contains("batch_size: 3\n"));
+    }
     assert!(after == before);
 }
 
