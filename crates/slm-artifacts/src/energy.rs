@@ -232,7 +232,10 @@ mod tests {
         assert_eq!(sum.joules(), Amount::Known(750.0));
         sum.add(&Energy::unread(8.0, "no counter"));
         assert_eq!(sum.joules(), Amount::AtLeast(750.0));
-        assert_eq!(sum.unread_by_reason(), [("no counter".to_owned(), 8.0)].into());
+        assert_eq!(
+            sum.unread_by_reason(),
+            [("no counter".to_owned(), 8.0)].into()
+        );
         assert_eq!(Energy::unread(8.0, "no counter").joules(), Amount::Unknown);
         assert_eq!(Energy::default().joules(), Amount::Unknown);
     }
@@ -263,7 +266,10 @@ mod tests {
         assert_eq!(add_energy((None, 7.0), (None, 3.0)), None);
         let sum = add_energy((None, 7.0), (Some(&measured), 3.0)).expect("a sum");
         assert_eq!(sum.joules(), Amount::AtLeast(90.0));
-        assert_eq!(sum.unread_by_reason(), [(NOT_RECORDED.to_owned(), 7.0)].into());
+        assert_eq!(
+            sum.unread_by_reason(),
+            [(NOT_RECORDED.to_owned(), 7.0)].into()
+        );
         let first = add_energy((None, 0.0), (Some(&measured), 3.0));
         assert_eq!(first, Some(measured));
     }

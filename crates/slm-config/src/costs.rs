@@ -51,13 +51,16 @@ mod tests {
 
     fn recipe(costs: &str) -> Recipe {
         let text = format!("model: {{name_or_path: m.gguf}}\n{costs}");
-        Recipe::parse_without_data(&text, Path::new("r.yaml"), &[], &["embedded"]).expect("a recipe")
+        Recipe::parse_without_data(&text, Path::new("r.yaml"), &[], &["embedded"])
+            .expect("a recipe")
     }
 
     #[test]
     fn prices_are_no_part_of_what_identifies_a_recipe() {
         let free = recipe("");
-        let priced = recipe("costs: {price_per_kwh: 0.3, price_per_hour: 2, currency: \"a\\nevaluate: b\"}\n");
+        let priced = recipe(
+            "costs: {price_per_kwh: 0.3, price_per_hour: 2, currency: \"a\\nevaluate: b\"}\n",
+        );
         assert_ne!(priced.to_yaml(), free.to_yaml());
         let identity = without_costs(&priced.to_yaml());
         assert_eq!(identity, without_costs(&free.to_yaml()));
@@ -69,7 +72,10 @@ mod tests {
         let before_costs = "model:\n  a: 1\nevaluate:\n  b:\n  - 2\n";
         assert_eq!(without_costs(before_costs), before_costs);
         let between = "model:\n  a: 1\ncosts:\n  price_per_kwh: 1\nevaluate:\n  b: 2\n";
-        assert_eq!(without_costs(between), "model:\n  a: 1\nevaluate:\n  b: 2\n");
+        assert_eq!(
+            without_costs(between),
+            "model:\n  a: 1\nevaluate:\n  b: 2\n"
+        );
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod left_out;
 mod progress;
 mod report;
 mod rounds;
+mod spent;
 mod stages;
 mod state;
 mod stop;

@@ -58,7 +58,9 @@ impl Counter {
         } = self.scale;
         let most = most_watts * (seconds + UPDATE_SECONDS);
         if largest.is_some_and(|largest| most >= largest as f64 * joules_per_unit) {
-            return Err("it was read too seldom to notice each return of a counter to 0".to_owned());
+            return Err(
+                "it was read too seldom to notice each return of a counter to 0".to_owned(),
+            );
         }
         let units = match largest {
             _ if now >= before => now - before,
@@ -93,7 +95,11 @@ mod tests {
         most_watts: 1000.0,
     };
 
-    fn readings(scale: Scale, values: Vec<Result<u64, &str>>, seconds: f64) -> Vec<Result<f64, String>> {
+    fn readings(
+        scale: Scale,
+        values: Vec<Result<u64, &str>>,
+        seconds: f64,
+    ) -> Vec<Result<f64, String>> {
         let n = values.len();
         let values: Vec<Result<u64, String>> = values
             .into_iter()
@@ -106,7 +112,11 @@ mod tests {
     #[test]
     fn a_counter_that_begins_again_at_0_loses_nothing() {
         let largest = 262_143_328_850;
-        let values = vec![Ok(largest - 400_000_000), Ok(largest - 100_000_000), Ok(200_000_000)];
+        let values = vec![
+            Ok(largest - 400_000_000),
+            Ok(largest - 100_000_000),
+            Ok(200_000_000),
+        ];
         let found = readings(PACKAGE, values, 10.0);
         // 400 - 100 J, then the last 100 J up to the largest value and 200 J from 0.
         assert_eq!(found, [Ok(300.0), Ok(300.0)]);
@@ -140,7 +150,13 @@ mod tests {
 
     #[test]
     fn the_time_around_a_reading_that_failed_is_lost_with_its_reason() {
-        let values = vec![Ok(0), Ok(5_000_000), Err("gone"), Ok(50_000_000), Ok(52_000_000)];
+        let values = vec![
+            Ok(0),
+            Ok(5_000_000),
+            Err("gone"),
+            Ok(50_000_000),
+            Ok(52_000_000),
+        ];
         let found = readings(PACKAGE, values, 10.0);
         let gone = || Err("gone".to_owned());
         assert_eq!(found, [Ok(5.0), gone(), gone(), Ok(2.0)]);

@@ -26,25 +26,25 @@ const READ_EVERY: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct EnergyMeter(Arc<Shared>);
 
+/// What a command uses beside the machine's processors.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EnergyUse {
+    /// The device that it has opened.
+    pub device: Option<DeviceChoice>,
+    /// Whether a server answers, whose energy is not measured.
+    pub has_server: bool,
+}
+
 impl EnergyMeter {
-    /// Starts to measure the processors.
-    pub fn of_processors() -> Self {
-        Self::start(vec![processors(&powercap())])
-    }
-
-    /// Starts to measure the processors, and the GPU of a device that was opened.
-    pub fn of_device(device: DeviceChoice) -> Self {
-        let parts = [processors(&powercap())].into_iter();
-        Self::start(parts.chain(gpu_of(device)).collect())
-    }
-
-    /// Starts to measure the processors beside a server that answers, whose own energy is unknown.
-    pub fn beside_server() -> Self {
-        let server = Part {
+    /// Starts to measure the processors, and what else a command uses.
+    pub fn of(used: EnergyUse) -> Self {
+        let server = used.has_server.then(|| Part {
             part: EnergyPart::Server,
-            counters: Err("a server answered, whose energy this machine cannot read".to_owned()),
-        };
-        Self::start(vec![processors(&powercap()), server])
+            counters: Err("a server answered, whose energy is not measured".to_owned()),
+        });
+        let parts = [processors(&powercap())].into_iter();
+        let parts = parts.chain(used.device.and_then(gpu_of)).chain(server);
+        Self::start(parts.collect())
     }
 
     fn start(parts: Vec<Part>) -> Self {
@@ -169,7 +169,7 @@ fn processors(powercap: &Path) -> Part {
 /// Returns the GPU of a device; `None` for the CPU.
 fn gpu_of(device: DeviceChoice) -> Option<Part> {
     let counters = match device {
-        DeviceChoice::Cpu => return None,
+        DeviceChoice::Cpu | DeviceChoice::CubeCpu => return None,
         DeviceChoice::Cuda(index) => nvml::gpu(index).map(|counter| vec![counter]),
         _ => Err("the energy of a GPU is read with `--device cuda` only".to_owned()),
     };
@@ -249,11 +249,18 @@ mod tests {
         none.advance(10.0);
         assert_eq!(none.sum.joules(), Amount::Unknown);
         assert_eq!(none.sum.unread_by_reason().len(), 1);
-        let meter = EnergyMeter::beside_server();
+        let meter = EnergyMeter::of(EnergyUse {
+            device: None,
+            has_server: true,
+        });
         let energy = meter.read();
         assert_eq!(energy.0[&EnergyPart::Server].joules, None);
-        let unread: Vec<&str> = energy.0[&EnergyPart::Server].unread.keys().map(|text| &**text).collect();
-        assert_eq!(unread, ["a server answered, whose energy this machine cannot read"]);
+        let unread: Vec<&str> = energy.0[&EnergyPart::Server]
+            .unread
+            .keys()
+            .map(|text| &**text)
+            .collect();
+        assert_eq!(unread, ["a server answered, whose energy is not measured"]);
     }
 
     #[test]
@@ -261,7 +268,10 @@ mod tests {
         assert!(gpu_of(DeviceChoice::Cpu).is_none());
         let other = gpu_of(DeviceChoice::Wgpu).expect("a GPU");
         let reason = other.counters.err().expect("not read");
-        assert_eq!(reason, "the energy of a GPU is read with `--device cuda` only");
+        assert_eq!(
+            reason,
+            "the energy of a GPU is read with `--device cuda` only"
+        );
     }
 
     #[test]

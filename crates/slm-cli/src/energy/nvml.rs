@@ -77,7 +77,10 @@ mod tests {
         let mut counter = counter(Box::new(Fake(values)));
         assert_eq!(counter.advance(10.0), Ok(3500.0));
         let lost = counter.advance(10.0).expect_err("lost");
-        assert!(lost.starts_with("NVML cannot read the GPU's energy: "), "{lost}");
+        assert!(
+            lost.starts_with("NVML cannot read the GPU's energy: "),
+            "{lost}"
+        );
     }
 
     #[test]
@@ -85,6 +88,9 @@ mod tests {
         let values = vec![Err(NvmlError::NotSupported), Err(NvmlError::NotSupported)];
         let mut counter = counter(Box::new(Fake(values)));
         let reason = counter.advance(10.0).expect_err("none");
-        assert_eq!(reason, "the GPU has no counter of energy, as those before Volta");
+        assert_eq!(
+            reason,
+            "the GPU has no counter of energy, as those before Volta"
+        );
     }
 }

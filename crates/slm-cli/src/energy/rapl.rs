@@ -31,7 +31,12 @@ impl Source for EnergyFile {
 /// # Errors
 /// There is none, or it is unclear which there are.
 pub(super) fn packages(root: &Path) -> Result<Vec<Counter>, String> {
-    let none = || format!("no counter of a processor's energy is in {}", root.display());
+    let none = || {
+        format!(
+            "no counter of a processor's energy is in {}",
+            root.display()
+        )
+    };
     let mut folders: Vec<PathBuf> = match fs::read_dir(root) {
         Ok(entries) => entries
             .map(|entry| entry.map(|entry| entry.path()))
@@ -95,7 +100,13 @@ pub(super) mod tests {
     use super::*;
 
     /// Writes a counter as the kernel shows it; values in microjoules.
-    pub(in super::super) fn write(root: &Path, folder: &str, name: &str, energy: u64, largest: u64) {
+    pub(in super::super) fn write(
+        root: &Path,
+        folder: &str,
+        name: &str,
+        energy: u64,
+        largest: u64,
+    ) {
         let folder = root.join(folder);
         fs::create_dir_all(&folder).expect("a folder");
         for (file, text) in [
@@ -128,7 +139,13 @@ pub(super) mod tests {
         write(root, "intel-rapl:0", "package-0", 0, 262_143_328_850);
         write(root, "intel-rapl:0:0", "core", 0, 262_143_328_850);
         write(root, "intel-rapl:0:1", "dram", 0, 65_712_999_613);
-        write(root, "intel-rapl:1", "package-1", 65_532_000_000, 65_532_610_987);
+        write(
+            root,
+            "intel-rapl:1",
+            "package-1",
+            65_532_000_000,
+            65_532_610_987,
+        );
         write(root, "intel-rapl:2", "psys", 0, 262_143_328_850);
         write(root, "intel-rapl-mmio:0", "package-0", 0, 262_143_328_850);
         let mut counters = packages(root).expect("two packages");
@@ -151,7 +168,10 @@ pub(super) mod tests {
         let root = tempfile::tempdir().expect("a folder");
         let root = root.path();
         let reason = packages(root).err().expect("none");
-        assert!(reason.starts_with("no counter of a processor's energy"), "{reason}");
+        assert!(
+            reason.starts_with("no counter of a processor's energy"),
+            "{reason}"
+        );
         let reason = packages(&root.join("powercap")).err().expect("none");
         assert!(reason.ends_with("powercap"), "{reason}");
         write(root, "intel-rapl:0", "package-0", 0, 262_143_328_850);
