@@ -7,10 +7,13 @@ mod bench;
 mod cluster;
 mod commands;
 mod compare;
+mod cost;
 mod dataset;
 mod documents;
 mod endpoint;
 mod endpoint_faults;
+#[path = "../../../crates/slm-cli/tests/support/energy.rs"]
+mod energy;
 mod experiments;
 #[allow(dead_code, reason = "the hub's own tests use the rest")]
 #[path = "../../../crates/slm-hub/tests/support/mod.rs"]
