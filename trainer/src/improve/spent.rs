@@ -3,13 +3,20 @@
 use std::fs;
 
 use anyhow::{Context, Result};
+use serde::Deserialize;
 use slm_artifacts::{AdapterFolder, Energy, EnergyPart, add_energy};
 use slm_config::Costs;
-use slm_report::{RunInfo, WorkCost};
+use slm_report::{PhaseTiming, WorkCost};
 
 use super::judge;
 use super::stages::Stages;
 use super::state::{Kind, Line};
+
+/// What is read of a run's description.
+#[derive(Deserialize)]
+struct Times {
+    timings: Vec<PhaseTiming>,
+}
 
 /// Returns the energy of the GPU of a finished stage, as its command recorded it over all its starts; the processors are
 /// measured here, around the command. A data set has no record, and its command computes on a GPU only for
@@ -28,7 +35,7 @@ pub(super) fn of_gpu(stages: &Stages, kind: Kind, round: usize) -> Result<Energy
         Kind::Sample | Kind::Judge => {
             let path = judge::run_below(&stages.folder_of(kind, round))?.join("run.json");
             let cannot = || format!("cannot read {}", path.display());
-            let run: RunInfo = serde_json::from_slice(&fs::read(&path).with_context(cannot)?)
+            let run: Times = serde_json::from_slice(&fs::read(&path).with_context(cannot)?)
                 .with_context(cannot)?;
             for timing in run.timings {
                 energy.add(&timing.energy.unwrap_or_default());
