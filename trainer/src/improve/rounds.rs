@@ -156,7 +156,7 @@ impl Run<'_> {
         }
         let outputs = stages.outputs(kind, round);
         let outputs = outputs.with_context(|| format!("{what} did not make what it should"))?;
-        energy.add(&spent::of_gpu(stages, kind, round)?);
+        energy.add(&spent::of_gpu(stages, kind, round, seconds)?);
         self.log.append(Line {
             stage: kind,
             round,

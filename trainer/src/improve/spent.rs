@@ -4,8 +4,8 @@ use std::fs;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
-use slm_artifacts::{AdapterFolder, Energy, EnergyPart, add_energy};
-use slm_config::Costs;
+use slm_artifacts::{AdapterFolder, Energy, EnergyPart, MeasuredEnergy, add_energy};
+use slm_config::{Costs, Prefer};
 use slm_report::{PhaseTiming, WorkCost};
 
 use super::judge;
@@ -19,15 +19,23 @@ struct Times {
 }
 
 /// Returns the energy of the GPU of a finished stage, as its command recorded it over all its starts; the processors are
-/// measured here, around the command. A data set has no record, and its command computes on a GPU only for
-/// `improve.prefer: likelihood`.
+/// measured here, around the command, which took `seconds`. A data set has no record, and its command computes on a GPU only
+/// for `improve.prefer: likelihood`.
 ///
 /// # Errors
 /// The record cannot be read.
-pub(super) fn of_gpu(stages: &Stages, kind: Kind, round: usize) -> Result<Energy> {
+pub(super) fn of_gpu(stages: &Stages, kind: Kind, round: usize, seconds: f64) -> Result<Energy> {
     let mut energy = Energy::default();
     match kind {
-        Kind::Data => {}
+        Kind::Data => {
+            let asks_model = stages.recipe.improve.prefer == Prefer::Likelihood;
+            // The answers of the round were given on the same device.
+            if asks_model && !of_gpu(stages, Kind::Sample, round, seconds)?.0.is_empty() {
+                let reason = "`evaluator dataset` does not record the energy of a GPU";
+                let unread = MeasuredEnergy::unread(seconds, reason);
+                energy.0.insert(EnergyPart::Gpu, unread);
+            }
+        }
         Kind::Fit => {
             let training = AdapterFolder(&stages.adapter_of(round)).read_training();
             energy = training.and_then(|of| of.energy).unwrap_or_default();
@@ -61,7 +69,7 @@ pub(super) fn all(lines: &[Line], prices: Option<&Costs>) -> WorkCost {
 
 #[cfg(test)]
 mod tests {
-    use slm_artifacts::{Amount, MeasuredEnergy, NOT_RECORDED};
+    use slm_artifacts::{Amount, NOT_RECORDED};
 
     use super::*;
 

@@ -111,7 +111,7 @@ fn add_number_filters(environment: &mut Environment) {
     of_number("seconds", number::seconds);
     of_number("milliseconds", number::milliseconds);
     of_number("significant", |value| {
-        value.map_or_else(|| number::number(None, 0), number::significant)
+        value.map_or_else(|| number::number(None::<f64>, 0), number::significant)
     });
     of_number("shortest", number::shortest);
     of_number("scientific", number::scientific);
