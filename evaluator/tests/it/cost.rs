@@ -99,7 +99,7 @@ fn a_run_has_the_energy_of_its_phases_and_its_price() {
         &[
             "## What it cost",
             "| the whole run |",
-            "3600000 ct for a kilowatt-hour.",
+            "3600000\u{a0}ct for a kilowatt-hour.",
         ],
     );
 }

@@ -147,7 +147,7 @@ fn without_a_counter_the_energy_is_unknown_and_a_price_neither_refuses_nor_repea
     let report = project.read("checkpoints/tiny/training-report.md");
     says(
         &report,
-        &["| unknown |", "7200 EUR for an hour of the machine."],
+        &["| unknown |", "7200\u{a0}EUR for an hour of the machine."],
     );
     assert!(!report.contains(" 0 kWh"), "{report}");
     // Another price writes the report of the finished training again.
