@@ -391,7 +391,7 @@ mod tests {
         let arms = Arms::new(&compared, run);
         let findings = Findings::new(run, records, &arms, &[("codet", Arms::new(&compared, run))]);
         let cells = crate::findings::cell_summary::summaries(records, run);
-        let cost = RunCost::of(run, records);
+        let cost = crate::RunCost::of(run, records);
         let page = Page::new((run, cost.as_ref()), records, &arms, &findings, &cells);
         let mut context = serde_json::to_value(&page).expect("a context");
         replace(&mut context, text);
