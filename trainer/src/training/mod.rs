@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use slm_artifacts::add_energy;
+use slm_artifacts::{Energy, add_energy};
 use slm_cli::{EnergyMeter, EnergyUse, Interrupted, Progress, StopRequest};
 use slm_config::Recipe;
 use slm_model::{Adapter, Decoder, DeviceChoice};
@@ -201,10 +201,9 @@ impl<'a> Training<'a> {
         let pause = Duration::from_secs_f64(state.validation_seconds);
         progress.expect(self.validations_after(state.step), pause);
         let interrupt = StopRequest::watch();
-        let meter = self.meter();
+        let metered = (self.meter(), state.energy.clone());
         let started = Instant::now();
         let (tokens_before, seconds_before) = (state.tokens, state.seconds);
-        let energy_before = state.energy.clone();
         let output = &self.recipe.output;
         if state.step == 0 && !self.examples.validation.is_empty() {
             self.validate_base(decoder, &adapter, &mut state, &mut progress, &mut log)?;
@@ -279,11 +278,7 @@ impl<'a> Training<'a> {
             let stop = interrupt.is_made() && !is_last;
             if done.is_multiple_of(output.save_steps) || is_last || stop {
                 state.log_bytes = log.sync()?;
-                let energy = meter.as_ref().map(EnergyMeter::read);
-                state.energy = add_energy(
-                    (energy_before.as_ref(), seconds_before),
-                    (energy.as_ref(), state.seconds - seconds_before),
-                );
+                state.energy = energy_until_now(&metered, seconds_before, state.seconds);
                 let saved = self.save(run, &state, &adapter, &optimizer, meta)?;
                 if stop {
                     return Err(interrupted(done, total, &saved));
@@ -495,6 +490,19 @@ impl<'a> Training<'a> {
         );
         Ok((measured, summary))
     }
+}
+
+/// Returns the energy of all starts: that before this one, with its seconds, and that of the meter since then.
+fn energy_until_now(
+    (meter, before): &(Option<EnergyMeter>, Option<Energy>),
+    seconds_before: f64,
+    seconds: f64,
+) -> Option<Energy> {
+    let now = meter.as_ref().map(EnergyMeter::read);
+    add_energy(
+        (before.as_ref(), seconds_before),
+        (now.as_ref(), seconds - seconds_before),
+    )
 }
 
 /// Sets the message after Ctrl-C: the checkpoint from which the training resumes.
