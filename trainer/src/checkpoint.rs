@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 pub(crate) use slm_artifacts::BestValidation as Best;
-use slm_artifacts::{AdapterFolder, remove_folder, sha256_of_file};
+use slm_artifacts::{AdapterFolder, Energy, remove_folder, sha256_of_file};
 use slm_model::{Adapter, AdapterOrigin, LoraSettings};
 
 use crate::folder::{RunFolder, commit_folder};
@@ -47,6 +47,9 @@ pub(crate) struct TrainingState {
     pub(crate) unlogged: LossMean,
     /// Seconds of training over all runs, including validations and checkpoints.
     pub(crate) seconds: f64,
+    /// Energy in these seconds; `None` if an earlier version wrote the checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) energy: Option<Energy>,
     /// Peak memory of a process of this training, where the system reports it.
     #[serde(default)]
     pub(crate) peak_memory_bytes: Option<u64>,
@@ -94,6 +97,7 @@ impl TrainingState {
             last_loss: f64::NAN,
             unlogged: LossMean::default(),
             seconds: 0.0,
+            energy: None,
             peak_memory_bytes: None,
             base_validation_loss: None,
             best: None,

@@ -9,6 +9,7 @@ use slm_artifacts::{ContaminationSearch, HeldOutPreferences, TrainingSummary};
 use slm_cli::{Failure, UserMistake, bytes_text, duration_text};
 use slm_config::Recipe;
 use slm_model::{Adapter, AdapterOrigin, Decoder, DeviceChoice, LoraSettings, ModelConfig};
+use slm_report::WorkCost;
 
 use crate::arguments::FitArguments;
 use crate::batch::StaticShapes;
@@ -55,6 +56,7 @@ fn fit(arguments: &FitArguments) -> Result<()> {
     let source_sha256 = start.init_from_sha256.clone();
     let training = Training::new(recipe, &examples);
     let training = training.starting_from(source.as_ref().map(SourceAdapter::folder));
+    let training = training.on_device(choice);
     let finished = resumed
         .as_ref()
         .map(|checkpoint| &checkpoint.state)
@@ -188,9 +190,22 @@ fn say_trained(recipe: &Recipe, summary: &TrainingSummary) {
             .peak_memory_bytes
             .map_or_else(|| "unknown".to_owned(), bytes_text)
     ));
+    slm_cli::note(&format!(
+        "energy             {}",
+        cost_of(summary, recipe).text(Some(&recipe.costs))
+    ));
     if let Some(held_out) = &summary.preferences {
         say_preferences(recipe, held_out);
     }
+}
+
+/// The cost of a training at the recipe's prices.
+pub(crate) fn cost_of(summary: &TrainingSummary, recipe: &Recipe) -> WorkCost {
+    WorkCost::of(
+        summary.seconds,
+        summary.energy.as_ref(),
+        Some(&recipe.costs),
+    )
 }
 
 /// Prints how often the adapter is right on the held-out pairs or answers.
@@ -309,6 +324,7 @@ fn summarise(
             left_out: examples.counts.iter().map(Counts::contaminated).sum(),
         }),
         seconds: state.seconds,
+        energy: state.energy.clone(),
         peak_memory_bytes: state.peak_memory_bytes.max(slm_cli::peak_memory_bytes()),
         device: device.to_string(),
         project_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -427,8 +443,10 @@ fn newest_checkpoint(
 /// memory is available.
 fn changes_training(key: &str) -> bool {
     let section = key.split('.').next().unwrap_or(key);
-    !matches!(section, "name" | "output" | "evaluate" | "improve")
-        && key != "train.gradient_checkpointing"
+    !matches!(
+        section,
+        "name" | "output" | "evaluate" | "improve" | "costs"
+    ) && key != "train.gradient_checkpointing"
 }
 
 /// Restores the state of the training from a checkpoint.

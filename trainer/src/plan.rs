@@ -61,6 +61,16 @@ struct Plan {
     measured: Option<Measured>,
     /// Hours on the GPU of `--for`.
     estimate: Option<Estimate>,
+    /// The price of the hours, measured or estimated, without that of the energy; `null` without `costs.price_per_hour`.
+    price_of_hours: Option<f64>,
+}
+
+impl Plan {
+    /// The hours of the whole training, if they were measured or estimated.
+    fn hours(&self) -> Option<f64> {
+        let measured = self.measured.map(|of| of.whole_run_seconds / 3600.0);
+        measured.or(self.estimate.as_ref().map(|of| of.hours))
+    }
 }
 
 /// Measurements of real steps. The first step is left out: a GPU still tunes its kernels in it.
@@ -160,7 +170,7 @@ fn plan(arguments: &PlanArguments) -> Result<()> {
     };
     let (inputs, available) = (budget.inputs, budget.available());
     let memory = inputs.memory();
-    let plan = Plan {
+    let mut plan = Plan {
         init_from: source.as_ref().map(SourceAdapter::shown),
         parameters: config.num_parameters(),
         trainable_parameters: inputs.trainable,
@@ -189,12 +199,18 @@ fn plan(arguments: &PlanArguments) -> Result<()> {
             let planned = training.planned_steps(STEPS_OF_ESTIMATE);
             estimate(work, card, &planned, training.total_steps())
         }),
+        price_of_hours: None,
     };
+    plan.price_of_hours = plan
+        .hours()
+        .zip(recipe.costs.price_per_hour)
+        .map(|(hours, price)| hours * price);
     if arguments.json {
         slm_cli::document(&serde_json::to_string_pretty(&plan)?);
     } else {
         let start = source.as_ref().map(SourceAdapter::text);
-        slm_cli::result(&text(&plan, start.as_deref(), &budget));
+        let currency = recipe.costs.currency.as_deref();
+        slm_cli::result(&text(&plan, (start.as_deref(), currency), &budget));
     }
     Ok(())
 }

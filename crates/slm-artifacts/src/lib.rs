@@ -3,6 +3,7 @@
 //! - [`AdapterFolder`]: the folder through which `trainer` and `evaluator` are connected, with
 //!   [`AdapterConfig`] and [`TrainingSummary`]
 //! - [`DatasetFolder`]: the folder of a data set made from a run's answers, with [`DatasetInfo`] and [`RowSource`]
+//! - [`Energy`]: what counters measured during a work, and what they could not; [`Amount`]: known, at least, or unknown
 //! - [`MemoryHeader`] and [`MemoryEntry`]: the lines of a file of memory
 //! - [`Sha256`], [`sha256`], [`sha256_of_file`]: content hashes
 //! - [`atomic_write`], [`atomic_file`], [`atomic_folder`]: a name never refers to a partially written file or folder
@@ -20,6 +21,7 @@ mod adapter_folder;
 mod atomic;
 mod dataset_counts;
 mod dataset_folder;
+mod energy;
 mod find;
 mod lock;
 mod log_line;
@@ -43,6 +45,9 @@ pub use dataset_counts::{DatasetCounts, LeftOutReason, one_line};
 pub use dataset_folder::{
     DATASET_VERSION, DatasetFolder, DatasetInfo, DatasetKind, LearnedDataset, LengthStatistics,
     RowSource, SourceRun, TaskFingerprint,
+};
+pub use energy::{
+    Amount, Energy, EnergyPart, JOULES_PER_KWH, MeasuredEnergy, NOT_RECORDED, add_energy,
 };
 pub use find::{
     CHECKPOINTS, NotFound, adapter_by_name, finished, is_bare_name, run_by_name, runs_below,

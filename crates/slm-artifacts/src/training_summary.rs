@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::dataset_counts::DatasetCounts;
 use crate::dataset_folder::LearnedDataset;
+use crate::energy::Energy;
 use crate::preference_figures::HeldOutPreferences;
 use crate::provenance::Provenance;
 
@@ -55,6 +56,9 @@ pub struct TrainingSummary {
     pub decontamination: Option<ContaminationSearch>,
     /// Wall time of the training over all its starts, in seconds, including validations and checkpoints.
     pub seconds: f64,
+    /// Energy in the time of `seconds`; `None` if an earlier version of the program wrote the summary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy: Option<Energy>,
     /// Peak memory of the process; `None` where the system does not report it.
     pub peak_memory_bytes: Option<u64>,
     /// The device of the training.

@@ -18,6 +18,12 @@ pub(crate) fn set(name: &str) -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
+/// Returns the folder of the processors' counters of energy: `SLM_POWERCAP`, which a container may have mounted elsewhere,
+/// else that of Linux.
+pub(crate) fn powercap() -> PathBuf {
+    set("SLM_POWERCAP").unwrap_or_else(|| Path::new("/sys/class/powercap").to_owned())
+}
+
 /// Returns the configured Python: `PYTHON`, else `python3` on the search path.
 pub fn python() -> PathBuf {
     named_python().unwrap_or_else(|| Path::new("python3").to_owned())

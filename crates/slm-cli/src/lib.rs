@@ -6,6 +6,7 @@
 mod base_model;
 mod clock;
 mod command_line;
+mod energy;
 mod environment;
 mod estimate;
 mod exit;
@@ -25,6 +26,7 @@ pub use clock::{now, rfc_3339, seconds_until};
 pub use command_line::{
     CompletionsArguments, ManArguments, arguments, completions, man, reference,
 };
+pub use energy::{EnergyMeter, EnergyUse};
 pub use environment::{cache_dir, named_python, python};
 pub use exit::{Failure, Interrupted, UserMistake, finish};
 pub use gpu::{

@@ -49,6 +49,7 @@ pub(crate) fn findings(recipe: &Recipe, needs: Needs) -> Vec<Finding> {
         evaluate,
         improve: _,
         knowledge: _,
+        costs: _,
     } = recipe;
     // Rules that hide a secret come first: the first finding of a key is shown.
     let mut hidden = Check::default();

@@ -30,6 +30,7 @@ mod adaptive_choices;
 mod benchmark;
 mod check;
 mod cost_facts;
+mod costs;
 mod data;
 mod deserialize;
 mod difference;
@@ -69,6 +70,7 @@ mod yaml;
 
 pub use adaptive::{Adaptive, Router};
 pub use benchmark::{Benchmark, BenchmarkSplit, BenchmarkVariant, ParsonsIndent};
+pub use costs::{Costs, without_costs};
 pub use data::{
     Columns, Data, Dataset, OnBadRow, OneOf, Overlength, Thinking, TrainOn, TrainOnEos,
 };

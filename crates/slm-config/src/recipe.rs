@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::adaptive::Adaptive;
 use crate::benchmark::Benchmark;
+use crate::costs::Costs;
 use crate::data::Data;
 use crate::endpoint::Endpoint;
 use crate::experiment::{Hypothesis, Sweep};
@@ -61,6 +62,9 @@ pub struct Recipe requires {
     /// What workflows look up.
     #[serde(default)]
     knowledge: Knowledge => Kind::Section(Knowledge::KEYS);
+    /// Prices, for what reports show as cost.
+    #[serde(default)]
+    costs: Costs => Kind::Section(Costs::KEYS);
 }
 }
 

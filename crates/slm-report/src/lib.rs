@@ -22,6 +22,7 @@ mod published;
 mod record;
 mod record_counts;
 mod resolved_recipe;
+mod run_cost;
 mod run_parts;
 mod sample_metric;
 mod spending;
@@ -43,6 +44,10 @@ pub use code_metric::ProgramMetrics;
 pub use costs::{CellCost, cell_costs, short_budgets};
 pub use plan::{CollaborationPlan, Experiment, Plan, PlanError, SweepPlan};
 pub use record::{OLDEST_RECORD, RECORD_VERSION, RunInfo, STATISTICS, SampleRecord};
+pub use run_cost::{
+    COST_PHRASES, KindCost, PhaseCost, PhaseKind, RunCost, SolvedCost, TaskCost, TrainingCost,
+    WorkCost,
+};
 pub use run_parts::{
     AdapterInfo, BaseModelInfo, BenchmarkInfo, EndpointInfo, KnowledgeInfo, NamedSeed, OfflineCost,
     PhaseTiming, RecipeInfo, RoutesInfo, SamplingInfo, SandboxInfo, SandboxProperty, ServedModel,
@@ -80,6 +85,7 @@ fn free_form(records: &[SampleRecord]) -> Option<Vec<SampleRecord>> {
 /// Every set of records gives a report: arms may lack tasks, and nothing may parse. What cannot be computed is
 /// omitted and named. The records' texts come from a model and are treated as hostile.
 pub fn build(run: &RunInfo, records: &[SampleRecord]) -> Report {
+    let cost = RunCost::of(run, records);
     let parsons = ParsonsFindings::new(records, run);
     // Their prompts show the lines of solutions: beside other tasks they have a separate section, and count in no other.
     let free = free_form(records);
@@ -101,7 +107,7 @@ pub fn build(run: &RunInfo, records: &[SampleRecord]) -> Report {
     };
     let cells = cell_summary::summaries(records, run);
     Report {
-        markdown: page::render(run, records, &arms, &findings, &cells),
+        markdown: page::render((run, cost.as_ref()), records, &arms, &findings, &cells),
         pictures: charts::draw(&arms, &findings),
         overview: html::overview(run, records, &arms, &findings, &cells),
         summary: json!({
@@ -112,6 +118,7 @@ pub fn build(run: &RunInfo, records: &[SampleRecord]) -> Report {
             "claims": findings.claims().collect::<Vec<_>>(),
             "findings": findings,
             "cells": cells,
+            "cost": cost,
         }),
     }
 }

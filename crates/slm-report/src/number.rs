@@ -91,6 +91,17 @@ pub(crate) fn scientific(value: Option<f64>) -> String {
     value.map_or_else(|| NOTHING.to_owned(), |value| format!("{value:e}"))
 }
 
+/// Formats a number that is not negative with three digits that count, however small it is.
+pub(crate) fn significant(value: f64) -> String {
+    let size = if value > 0.0 {
+        value.log10().floor()
+    } else {
+        2.0
+    };
+    let digits = (2.0 - size).clamp(0.0, 12.0) as usize;
+    number(value, digits)
+}
+
 /// Describes a difference, for example `rose by 3.0 points`.
 pub(crate) fn change(difference: f64, unit: Option<&str>, digits: usize) -> String {
     let size = number(difference.abs(), digits);
@@ -133,7 +144,14 @@ pub(crate) fn count(n: usize, noun: &str) -> String {
 mod tests {
     use super::{
         Interval, count, grouped, number, p_value, percent, seconds, signed, signed_interval,
+        significant,
     };
+
+    #[test]
+    fn three_digits_count_however_small_a_number_is() {
+        let found = [1234.5, 98.76, 0.5, 0.000_012_345, 0.0].map(significant);
+        assert_eq!(found, ["1234", "98.8", "0.500", "0.0000123", "0"]);
+    }
 
     #[test]
     fn numbers_have_a_true_minus_and_no_negative_zero() {

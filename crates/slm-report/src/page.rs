@@ -16,10 +16,11 @@ use crate::markdown;
 use crate::published::Published;
 use crate::record::{RunInfo, SampleRecord};
 use crate::record_counts::RecordCounts;
+use crate::run_cost::{COST_PHRASES, RunCost};
 use crate::sample_metric::{MI, MI_CODE, SampleMetric, by_task};
 
 /// The page and its sections.
-const TEMPLATES: [(&str, &str); 15] = [
+const TEMPLATES: [(&str, &str); 17] = [
     ("report", include_str!("templates/report.md.jinja")),
     ("headline", include_str!("templates/headline.md.jinja")),
     ("own_code", include_str!("templates/own_code.md.jinja")),
@@ -32,6 +33,11 @@ const TEMPLATES: [(&str, &str); 15] = [
     ("bodies", include_str!("templates/bodies.md.jinja")),
     ("parsons", include_str!("templates/parsons.md.jinja")),
     ("cells", include_str!("templates/cells.md.jinja")),
+    (
+        "what_it_cost",
+        include_str!("templates/what_it_cost.md.jinja"),
+    ),
+    COST_PHRASES,
     ("threats", include_str!("templates/threats.md.jinja")),
     ("rerun", include_str!("templates/rerun.md.jinja")),
     ("phrases", include_str!("templates/phrases.md.jinja")),
@@ -45,19 +51,24 @@ const FEW_PAIRS: usize = 20;
 
 /// Renders the whole page as GitHub Markdown.
 pub(crate) fn render(
-    run: &RunInfo,
+    (run, cost): (&RunInfo, Option<&RunCost>),
     records: &[SampleRecord],
     arms: &Arms,
     findings: &Findings,
     cells: &[CellSummary],
 ) -> String {
-    markdown::render(&TEMPLATES, &Page::new(run, records, arms, findings, cells))
+    markdown::render(
+        &TEMPLATES,
+        &Page::new((run, cost), records, arms, findings, cells),
+    )
 }
 
 /// The context of the templates.
 #[derive(Serialize)]
 struct Page<'a> {
     run: &'a RunInfo,
+    /// `None` before the run's times are recorded.
+    cost: Option<&'a RunCost>,
     /// Number of answers of the finished run.
     n_answers: usize,
     n_tasks: usize,
@@ -89,7 +100,7 @@ struct Page<'a> {
 
 impl<'a> Page<'a> {
     fn new(
-        run: &'a RunInfo,
+        (run, cost): (&'a RunInfo, Option<&'a RunCost>),
         records: &'a [SampleRecord],
         arms: &'a Arms,
         findings: &'a Findings,
@@ -101,6 +112,7 @@ impl<'a> Page<'a> {
         let drafts = Drafts::new(run, records);
         Self {
             run,
+            cost,
             n_answers: run.n_answers(),
             n_tasks: run.n_tasks(),
             statistics_seed: run.statistics_seed(),
@@ -379,7 +391,8 @@ mod tests {
         let arms = Arms::new(&compared, run);
         let findings = Findings::new(run, records, &arms, &[("codet", Arms::new(&compared, run))]);
         let cells = crate::findings::cell_summary::summaries(records, run);
-        let page = Page::new(run, records, &arms, &findings, &cells);
+        let cost = crate::RunCost::of(run, records);
+        let page = Page::new((run, cost.as_ref()), records, &arms, &findings, &cells);
         let mut context = serde_json::to_value(&page).expect("a context");
         replace(&mut context, text);
         markdown::render(&TEMPLATES, &context)

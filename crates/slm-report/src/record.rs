@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use slm_artifacts::{FinishReason, Phase, StopReason, Verdict};
-use slm_config::Declared;
+use slm_config::{Costs, Declared};
 use slm_hub::Provenance;
 use slm_metrics::syntax::{BleuCounts, LineUse};
 
@@ -283,6 +283,9 @@ pub struct RunInfo {
     /// The names of the runs that were merged into this one; omitted if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub merged_from: Vec<String>,
+    /// The prices of the recipe; omitted if there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prices: Option<Costs>,
     /// CPU time of the hidden tests on a task's own solution, in seconds, for tasks that some program solved.
     pub canonical_cpu_s: BTreeMap<String, f64>,
     /// The metrics of the publisher's own solution after the prompt, by task; omitted if none was measured.

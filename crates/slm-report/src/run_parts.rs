@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use slm_artifacts::ContaminationSearch;
+use slm_artifacts::{ContaminationSearch, Energy, add_energy};
 
 /// The base model's identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +71,9 @@ pub struct TrainingSummary {
     /// The objective of preferences that was trained for; omitted for `sft` or if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objective: Option<String>,
+    /// Energy in the time of `seconds`; omitted if the adapter's folder does not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy: Option<Energy>,
 }
 
 /// The recipe as the run used it.
@@ -248,7 +251,7 @@ pub struct SamplingInfo {
     pub samples_per_task: u32,
 }
 
-/// Wall time of one phase.
+/// Wall time and energy of one phase.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PhaseTiming {
@@ -256,4 +259,18 @@ pub struct PhaseTiming {
     pub phase: String,
     /// Wall time, in seconds.
     pub seconds: f64,
+    /// Energy in that time; omitted in runs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy: Option<Energy>,
+}
+
+impl PhaseTiming {
+    /// Adds the time and the energy of the same phase in another start or shard.
+    pub fn add(&mut self, other: &Self) {
+        self.energy = add_energy(
+            (self.energy.as_ref(), self.seconds),
+            (other.energy.as_ref(), other.seconds),
+        );
+        self.seconds += other.seconds;
+    }
 }

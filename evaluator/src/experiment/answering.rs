@@ -84,11 +84,13 @@ impl Answering {
         timings: &mut Timings,
     ) -> Result<Self> {
         if let Some(settings) = &recipe.evaluate.endpoint {
+            timings.measure(None);
             let served =
                 timings.phase("ask server", || serve(recipe, settings, adapters, speakers))?;
             return Ok(Self::Served(Box::new(served)));
         }
         let (choice, device) = slm_cli::open_device(device)?;
+        timings.measure(Some(choice));
         let local = timings.phase("load model", || {
             let base = BaseModel::open(&recipe.model)?;
             let runtime = base.load_runtime(&device)?;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use slm_artifacts::{AdapterFolder, sha256_of_texts};
 use slm_benchmarks::{LeftOut, Task};
 use slm_cli::Provenance;
-use slm_config::{Objective, Recipe, Workflow};
+use slm_config::{Objective, Recipe, Workflow, without_costs};
 use slm_report::{
     AdapterInfo, BenchmarkInfo, Experiment, NamedSeed, Plan, RECORD_VERSION, RecipeInfo, RunInfo,
     STATISTICS, SamplingInfo, SandboxInfo, SandboxProperty, SpeakerInfo, Spending, TrainingSummary,
@@ -36,6 +36,7 @@ pub(crate) fn adapter(folder: &Path, name: &str) -> Result<AdapterInfo> {
         final_loss: summary.final_loss,
         seconds: summary.seconds,
         objective: objective.map(|objective| objective.name().to_owned()),
+        energy: summary.energy.clone(),
     });
     let sha256 = slm_model::Adapter::sha256(folder)
         .with_context(|| format!("cannot read the adapter {}", folder.display()))?;
@@ -212,6 +213,7 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         endpoint,
         shard: None,
         merged_from: Vec::new(),
+        prices: recipe.costs.has_price().then(|| recipe.costs.clone()),
         canonical_cpu_s: BTreeMap::new(),
         human: BTreeMap::new(),
     };
@@ -222,9 +224,10 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
 
 /// Returns the SHA-256 (hex) of everything that affects a sample of a run whose resolved recipe is `yaml`.
 fn config_sha256(info: &RunInfo, yaml: &str, recipe: &Recipe, templates: &Templates) -> String {
+    let yaml = without_costs(yaml);
     let settings = [
         info.project_version.as_str(),
-        yaml,
+        &yaml,
         &info.base_model.sha256,
         info.plan.experiment.command(),
         &info.device,
@@ -300,7 +303,8 @@ pub(crate) fn adopt_earlier_identity(
     ));
 }
 
-/// Whether an earlier resolved recipe equals this one; an effect of unrecorded origin matches either origin.
+/// Whether an earlier resolved recipe equals this one, apart from prices; an effect of unrecorded origin matches either
+/// origin.
 fn is_same_recipe(earlier: &RunInfo, recipe: &Recipe) -> bool {
     let Ok(mut found) = Recipe::parse_without_data(
         &earlier.recipe.yaml,
@@ -314,6 +318,7 @@ fn is_same_recipe(earlier: &RunInfo, recipe: &Recipe) -> bool {
     for (row, own) in rows.zip(&recipe.evaluate.hypotheses) {
         row.declared = row.declared.or(own.declared);
     }
+    found.costs = recipe.costs.clone();
     found == *recipe
 }
 

@@ -1,12 +1,12 @@
 //! Merges the shards of a run into the run that the same command without `--shard` makes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::Result;
 use slm_cli::UserMistake;
 use slm_config::Recipe;
-use slm_report::{RunInfo, SampleRecord, ShardInfo};
+use slm_report::{PhaseTiming, RunInfo, SampleRecord, ShardInfo};
 
 use super::order;
 use crate::run_folder::RunFolder;
@@ -211,16 +211,17 @@ fn described(parts: &[Part]) -> RunInfo {
     info.shard = None;
     info.merged_from = parts.iter().map(|part| part.info.name.clone()).collect();
     let mut levels: Vec<String> = Vec::new();
-    let mut timings: BTreeMap<String, f64> = BTreeMap::new();
+    let mut timings: Vec<PhaseTiming> = Vec::new();
     for Part { info: own, .. } in parts {
         info.created = info.created.min(own.created.clone());
         info.threads = info.threads.max(own.threads);
         info.canonical_cpu_s.extend(own.canonical_cpu_s.clone());
         info.human.extend(own.human.clone());
         for timing in &own.timings {
-            *timings.entry(timing.phase.clone()).or_default() += timing.seconds;
-            if info.timings.iter().all(|known| known.phase != timing.phase) {
-                info.timings.push(timing.clone());
+            let known = timings.iter_mut().find(|known| known.phase == timing.phase);
+            match known {
+                Some(known) => known.add(timing),
+                None => timings.push(timing.clone()),
             }
         }
         if !levels.contains(&own.sandbox.level) {
@@ -237,9 +238,7 @@ fn described(parts: &[Part]) -> RunInfo {
         }
     }
     info.sandbox.level = levels.join("; on another machine ");
-    for timing in &mut info.timings {
-        timing.seconds = timings[&timing.phase];
-    }
+    info.timings = timings;
     info
 }
 
@@ -259,14 +258,23 @@ fn mistake(text: String) -> anyhow::Error {
 
 #[cfg(test)]
 mod tests {
+    use slm_artifacts::{Energy, EnergyPart, MeasuredEnergy};
     use slm_report::Experiment;
 
     use super::*;
     use crate::synthetic;
 
+    fn energy(joules: f64, seconds: f64) -> Energy {
+        let mut part = MeasuredEnergy::default();
+        part.gain(joules);
+        part.seconds = seconds;
+        Energy([(EnergyPart::Processors, part)].into())
+    }
+
     /// Returns an unsharded run, and the folders of its shards.
     fn split(of: usize, reports: &std::path::Path) -> (RunInfo, Vec<SampleRecord>, Vec<PathBuf>) {
-        let whole = synthetic::run_of(Experiment::Compare, &["tuned"]);
+        let mut whole = synthetic::run_of(Experiment::Compare, &["tuned"]);
+        whole.timings[0].energy = Some(energy(640.0, whole.timings[0].seconds));
         let records = synthetic::records(&["tuned"], whole.n_tasks());
         let mut names: Vec<String> = records
             .iter()
@@ -292,6 +300,9 @@ mod tests {
             info.human.retain(|task, _| tasks.contains(task));
             for timing in &mut info.timings {
                 timing.seconds /= of as f64;
+                let joules = 640.0 / of as f64;
+                let is_measured = timing.energy.is_some();
+                timing.energy = is_measured.then(|| energy(joules, timing.seconds));
             }
             info.shard = Some(ShardInfo { index, of, tasks });
             let folder = reports.join(&info.name);

@@ -114,9 +114,9 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
     let python = sandbox.interpreter();
     let knowledge = Rc::new(knowledge::open(&recipe, &tasks, python, counter.counter())?);
     let routing = Rc::new(routing::open(&recipe, &tasks)?);
-    let mut timings = Timings::default();
     let teacher = speakers::teacher(&recipe, &workflows)?;
     let device = arguments.device;
+    let mut timings = Timings::with_energy(teacher.is_some());
     let answering = Answering::open(&recipe, &chosen, &speaking, device, &mut timings)?;
     counter.set(answering.count_tokens());
     speakers::check_probabilities(&recipe, &workflows, &answering, teacher.as_ref())?;
@@ -149,11 +149,13 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
         "every finished step and verdict is saved in {}",
         folder.display()
     ));
+    let mut recorded = Vec::new();
     if let Some(earlier) = run.info()? {
         info.created = earlier.created;
         info.merged_from = earlier.merged_from;
-        timings.continue_from(earlier.timings);
+        recorded = earlier.timings;
     }
+    timings.continue_in(&folder, recorded)?;
     costs::announce(&mut info, &recipe);
     speakers::note_same_decomposer(evaluate, &workflows);
     run.write_info(&info)?;
@@ -196,8 +198,9 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
         &mut run,
         &mut timings,
     )?;
-    info.timings = timings.phases;
+    info.timings = timings.phases();
     run.write_info(&info)?;
+    timings.finish()?;
     let path = publish(&info, &run, arguments.json)?;
     slm_cli::note(&format!(
         "peak memory        {}",

@@ -449,6 +449,11 @@ fn a_run_that_an_earlier_version_began_is_found_under_its_name() {
     assert_ne!(shard, text);
     fs::write(&path, shard).expect("written");
     assert_eq!(found(&recipe).name, earlier.name);
+    let mut priced = recipe.clone();
+    priced.costs.price_per_kwh = Some(0.3);
+    let with_price = found(&priced);
+    assert_eq!(with_price.name, earlier.name, "a price makes no other run");
+    assert_eq!(with_price.prices, Some(priced.costs));
     let mut other = recipe.clone();
     other.evaluate.sampling.seed = 7;
     assert_ne!(found(&other).name, earlier.name);

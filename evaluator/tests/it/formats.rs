@@ -15,7 +15,7 @@ fn fields(value: &Value, found: &mut BTreeSet<String>) {
         Value::Object(object) => {
             for (key, value) in object {
                 found.insert(key.clone());
-                if !["told", "canonical_cpu_s", "plan"].contains(&key.as_str()) {
+                if !["told", "canonical_cpu_s", "plan", "unread"].contains(&key.as_str()) {
                     fields(value, found);
                 }
             }
@@ -99,6 +99,7 @@ fn the_page_on_formats_has_a_row_for_every_field_that_is_written_and_no_other() 
         "sources",
         "shard",
         "endpoint",
+        "prices",
     ] {
         found.insert(key.to_owned());
     }

@@ -8,10 +8,13 @@ mod browser;
 mod cluster;
 mod commands;
 mod compare;
+mod cost;
 mod dataset;
 mod documents;
 mod endpoint;
 mod endpoint_faults;
+#[path = "../../../crates/slm-cli/tests/support/energy.rs"]
+mod energy;
 mod experiments;
 #[allow(dead_code, reason = "the hub's own tests use the rest")]
 #[path = "../../../crates/slm-hub/tests/support/mod.rs"]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use slm_artifacts::{AdapterFolder, DatasetFolder, sha256, sha256_of_file, sha256_of_texts};
-use slm_config::{DatasetFormat, Prefer, Recipe};
+use slm_config::{DatasetFormat, Prefer, Recipe, without_costs};
 
 use super::hashes::is_source;
 use super::judge;
@@ -68,7 +68,10 @@ impl Stages<'_> {
                 }
             }
         }
-        inputs.insert("recipe".to_owned(), sha256(recipe.to_yaml()));
+        inputs.insert(
+            "recipe".to_owned(),
+            sha256(without_costs(&recipe.to_yaml())),
+        );
         if let Some(adapter) = adapter {
             inputs.extend(adapter_hashes(adapter)?);
         }

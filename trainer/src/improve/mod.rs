@@ -25,6 +25,7 @@ mod page;
 mod progress;
 mod report;
 mod rounds;
+mod spent;
 mod stages;
 mod state;
 mod stop;

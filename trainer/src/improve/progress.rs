@@ -57,6 +57,7 @@ mod tests {
             inputs: [].into(),
             outputs: [].into(),
             seconds,
+            energy: None,
             command: String::new(),
         }
     }

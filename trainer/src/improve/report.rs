@@ -8,10 +8,11 @@ use anyhow::Result;
 use serde::Serialize;
 use slm_artifacts::{AdapterFolder, DatasetInfo};
 use slm_cli::{duration_text, shell_word};
-use slm_config::{Improve, Recipe};
-use slm_report::{RoundCurves, SampleRecord, draw_round_curves};
+use slm_config::{Costs, Improve, Recipe};
+use slm_report::{COST_PHRASES, RoundCurves, SampleRecord, WorkCost, draw_round_curves};
 
 use super::judge::{Figures, Judgement, Ks, Paired, solved};
+use super::spent;
 use super::state::Line;
 use super::stop::Stop;
 use super::tasks::{Part, Tasks};
@@ -130,6 +131,9 @@ struct Page<'a> {
     rounds: Vec<Row<'a>>,
     stages: Vec<SpentTime>,
     total_time: String,
+    cost: WorkCost,
+    /// `None` without any.
+    prices: Option<&'a Costs>,
     settings: &'a Improve,
     evaluate_command: String,
 }
@@ -155,6 +159,7 @@ struct SpentTime {
     stage: &'static str,
     seconds: f64,
     time: String,
+    cost: WorkCost,
 }
 
 /// Writes the report and its chart, and returns the document of `--json`.
@@ -164,7 +169,7 @@ struct SpentTime {
 pub(super) fn write(folder: &Path, subject: &Subject) -> Result<String> {
     let page = Page::new(folder, subject);
     replace_file(folder, PICTURE_FILE, &draw_round_curves(&curves(&page)))?;
-    let markdown = slm_report::markdown::render(&[("improve", TEMPLATE)], &page);
+    let markdown = slm_report::markdown::render(&[("improve", TEMPLATE), COST_PHRASES], &page);
     replace_file(folder, REPORT_FILE, &markdown)?;
     Ok(serde_json::to_string_pretty(&page)?)
 }
@@ -201,7 +206,8 @@ impl<'a> Page<'a> {
         } = *subject;
         let word = |path: &Path| shell_word(&path.display().to_string());
         let rounds = outcome.rounds.iter().enumerate();
-        let seconds: f64 = lines.iter().map(|line| line.seconds).sum();
+        let prices = Some(&recipe.costs).filter(|costs| costs.has_price());
+        let cost = spent::all(lines, prices);
         Self {
             name: recipe.name(),
             adapter: adapter.display().to_string(),
@@ -216,8 +222,13 @@ impl<'a> Page<'a> {
             rounds: rounds
                 .map(|(index, round)| Row::new(index + 1, round, outcome, recipe))
                 .collect(),
-            stages: lines.iter().map(SpentTime::new).collect(),
-            total_time: time_text(seconds),
+            stages: lines
+                .iter()
+                .map(|line| SpentTime::new(line, prices))
+                .collect(),
+            total_time: time_text(cost.seconds),
+            cost,
+            prices,
             settings: &recipe.improve,
             evaluate_command: format!(
                 "evaluator compare {} --recipe {}",
@@ -258,12 +269,13 @@ impl<'a> Row<'a> {
 }
 
 impl SpentTime {
-    fn new(line: &Line) -> Self {
+    fn new(line: &Line, prices: Option<&Costs>) -> Self {
         Self {
             round: line.round,
             stage: line.stage.name(),
             seconds: line.seconds,
             time: time_text(line.seconds),
+            cost: WorkCost::of(line.seconds, line.energy.as_ref(), prices),
         }
     }
 }

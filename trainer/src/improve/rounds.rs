@@ -6,13 +6,14 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use slm_artifacts::{DatasetFolder, OLD, remove_folder};
-use slm_cli::{StopRequest, UserMistake};
+use slm_cli::{EnergyMeter, EnergyUse, StopRequest, UserMistake};
 use slm_config::Recipe;
 
 use super::children::{Ended, Programs, interrupted};
 use super::judge::{self, Judgement, Ks};
 use super::progress;
 use super::report::{Outcome, Round};
+use super::spent;
 use super::stages::Stages;
 use super::state::{Hashes, Kind, LOG, Line, Log};
 use super::stop::{self, Stop};
@@ -124,7 +125,9 @@ impl Run<'_> {
         slm_cli::note(&progress::line(kind, round, rounds, self.log.lines()));
         let command = stages.command(kind, round, adapter)?;
         let what = name_of(kind, round);
+        let meter = EnergyMeter::of(EnergyUse::default());
         let (ended, seconds) = self.programs.run(&command, &what, self.stop)?;
+        let mut energy = meter.read();
         match ended {
             Ended::Refused => {
                 return Err(UserMistake(format!(
@@ -153,12 +156,14 @@ impl Run<'_> {
         }
         let outputs = stages.outputs(kind, round);
         let outputs = outputs.with_context(|| format!("{what} did not make what it should"))?;
+        energy.add(&spent::of_gpu(stages, kind, round, seconds)?);
         self.log.append(Line {
             stage: kind,
             round,
             inputs,
             outputs,
             seconds,
+            energy: Some(energy),
             command: command.text(),
         })?;
         self.done += 1;

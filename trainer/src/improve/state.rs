@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use slm_artifacts::atomic_write;
+use slm_artifacts::{Energy, atomic_write};
 
 /// File name of the log.
 pub(super) const LOG: &str = "improve.jsonl";
@@ -58,6 +58,9 @@ pub(super) struct Line {
     pub(super) outputs: Hashes,
     /// Wall time of the command that finished it, in seconds; an interrupted start before it is not included.
     pub(super) seconds: f64,
+    /// Energy in that time, of a GPU that over all starts of the command; `None` in logs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) energy: Option<Energy>,
     /// That command.
     pub(super) command: String,
 }
@@ -149,6 +152,7 @@ mod tests {
             inputs: [("recipe".to_owned(), "aa".to_owned())].into(),
             outputs: Hashes::new(),
             seconds: 0.1 + round as f64,
+            energy: (round > 0).then(|| Energy::unread(0.1 + round as f64, "no counter")),
             command: "evaluator sweep".to_owned(),
         }
     }

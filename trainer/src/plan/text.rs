@@ -8,8 +8,13 @@ use super::{Measured, Plan};
 use crate::budget::Budget;
 use crate::memory::Memory;
 
-/// Describes the plan for people, one item a line; `start` is the adapter that the training starts from.
-pub(super) fn text(plan: &Plan, start: Option<&str>, budget: &Budget) -> String {
+/// Describes the plan for people, one item a line; `start` is the adapter that the training starts from, `currency` that of
+/// prices.
+pub(super) fn text(
+    plan: &Plan,
+    (start, currency): (Option<&str>, Option<&str>),
+    budget: &Budget,
+) -> String {
     let share = 100.0 * plan.trainable_parameters as f64 / plan.parameters as f64;
     let start = start.map(|start| format!("init_from    {start}"));
     let mut lines: Vec<String> = start.into_iter().collect();
@@ -40,6 +45,12 @@ pub(super) fn text(plan: &Plan, start: Option<&str>, budget: &Budget) -> String 
     }
     if let Some(measured) = plan.measured {
         lines.extend(measured_lines(measured));
+    }
+    if let Some(price) = plan.price_of_hours {
+        let currency = currency.map_or_else(String::new, |of| format!(" {of}"));
+        lines.push(format!(
+            "price        about {price:.2}{currency} for the hours, without that of the energy"
+        ));
     }
     lines.join("\n")
 }

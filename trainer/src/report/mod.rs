@@ -12,9 +12,9 @@ use anyhow::Result;
 use serde::Serialize;
 use slm_artifacts::TrainingSummary;
 use slm_cli::{bytes_text, duration_text};
-use slm_config::{Objective, Recipe};
+use slm_config::{Costs, Objective, Recipe};
 use slm_model::{Init, LoraSettings};
-use slm_report::draw_loss_curve;
+use slm_report::{COST_PHRASES, WorkCost, draw_loss_curve};
 
 use crate::dataset::Counts;
 use crate::folder::replace_file;
@@ -86,7 +86,10 @@ pub(crate) fn is_written(run: &Path) -> bool {
 
 /// Renders the report as Markdown.
 fn markdown(subject: Subject, lines: &[LogLine]) -> String {
-    slm_report::markdown::render(&[("training", TEMPLATE)], &Page::new(subject, lines))
+    slm_report::markdown::render(
+        &[("training", TEMPLATE), COST_PHRASES],
+        &Page::new(subject, lines),
+    )
 }
 
 /// The data of the template.
@@ -103,6 +106,9 @@ struct Page<'a> {
     time: String,
     tokens_per_second: f64,
     peak_memory: Option<String>,
+    cost: WorkCost,
+    /// `None` without any.
+    prices: Option<&'a Costs>,
     losses: Losses,
     /// The unit of a loss, after the number.
     unit: &'static str,
@@ -220,6 +226,7 @@ impl<'a> Page<'a> {
             licences: counts.licences_text(),
         });
         let is_sft = recipe.train.objective == Objective::Sft;
+        let prices = Some(&recipe.costs).filter(|costs| costs.has_price());
         Self {
             name: recipe.name(),
             adapter: recipe.adapter_dir().display().to_string(),
@@ -229,6 +236,8 @@ impl<'a> Page<'a> {
             time: duration_text(Duration::from_secs_f64(summary.seconds)),
             tokens_per_second: summary.tokens as f64 / summary.seconds,
             peak_memory: summary.peak_memory_bytes.map(bytes_text),
+            cost: WorkCost::of(summary.seconds, summary.energy.as_ref(), prices),
+            prices,
             notes: notes(recipe, summary, lines, &losses),
             losses,
             unit: unit(recipe),
@@ -419,6 +428,7 @@ mod tests {
             data: vec![counts],
             decontamination: None,
             seconds: 40.0,
+            energy: None,
             peak_memory_bytes: Some(1_500_000_000),
             device: "cpu".to_owned(),
             project_version: "0".to_owned(),

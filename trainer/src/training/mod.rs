@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use slm_cli::{Interrupted, Progress, StopRequest};
+use slm_artifacts::{Energy, add_energy};
+use slm_cli::{EnergyMeter, EnergyUse, Interrupted, Progress, StopRequest};
 use slm_config::Recipe;
-use slm_model::{Adapter, Decoder};
+use slm_model::{Adapter, Decoder, DeviceChoice};
 
 use crate::checkpoint::{self, Best, CheckpointMeta, TrainingState};
 use crate::dataset::Examples;
@@ -40,6 +41,8 @@ pub(crate) struct Training<'a> {
     reference: Option<Reference>,
     /// The folder of the adapter that the training starts from; `None` for a new adapter.
     source: Option<PathBuf>,
+    /// The device whose energy is measured; `None` to measure none.
+    device: Option<DeviceChoice>,
 }
 
 /// The state that changes from step to step; a checkpoint holds all of it.
@@ -139,6 +142,7 @@ impl<'a> Training<'a> {
             steps_per_epoch,
             reference: None,
             source: None,
+            device: None,
         }
     }
 
@@ -146,6 +150,12 @@ impl<'a> Training<'a> {
     pub(crate) fn starting_from(self, source: Option<&Path>) -> Self {
         let source = source.map(Path::to_owned);
         Self { source, ..self }
+    }
+
+    /// Measures the energy of the processors and of this device.
+    pub(crate) fn on_device(self, device: DeviceChoice) -> Self {
+        let device = Some(device);
+        Self { device, ..self }
     }
 
     /// Compares with these log-probabilities.
@@ -192,6 +202,7 @@ impl<'a> Training<'a> {
         let pause = Duration::from_secs_f64(state.validation_seconds);
         progress.expect(self.validations_after(state.step), pause);
         let interrupt = StopRequest::watch();
+        let metered = (self.meter(), state.energy.clone());
         let started = Instant::now();
         let (tokens_before, seconds_before) = (state.tokens, state.seconds);
         let output = &self.recipe.output;
@@ -276,6 +287,7 @@ impl<'a> Training<'a> {
             let stop = interrupt.is_made() && !is_last;
             if done.is_multiple_of(output.save_steps) || is_last || stop {
                 state.log_bytes = log.sync()?;
+                state.energy = energy_until_now(&metered, seconds_before, state.seconds);
                 let saved = self.save(run, &state, &adapter, &optimizer, meta)?;
                 if stop {
                     return Err(interrupted(done, total, &saved));
@@ -289,6 +301,13 @@ impl<'a> Training<'a> {
             adapter,
             optimizer,
         })
+    }
+
+    /// Starts to measure energy.
+    fn meter(&self) -> Option<EnergyMeter> {
+        let has_server = false;
+        let device = self.device;
+        device.map(|_| EnergyMeter::of(EnergyUse { device, has_server }))
     }
 
     /// Writes a checkpoint and returns its folder.
@@ -480,6 +499,19 @@ impl<'a> Training<'a> {
         );
         Ok((measured, summary))
     }
+}
+
+/// Returns the energy of all starts: that before this one, with its seconds, and that of the meter since then.
+fn energy_until_now(
+    (meter, before): &(Option<EnergyMeter>, Option<Energy>),
+    seconds_before: f64,
+    seconds: f64,
+) -> Option<Energy> {
+    let now = meter.as_ref().map(EnergyMeter::read);
+    add_energy(
+        (before.as_ref(), seconds_before),
+        (now.as_ref(), seconds - seconds_before),
+    )
 }
 
 /// Sets the message after Ctrl-C: the checkpoint from which the training resumes.

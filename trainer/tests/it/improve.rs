@@ -273,6 +273,36 @@ fn changed_settings_repeat_only_the_stages_that_depend_on_them() {
     rounds.started();
     rounds.run(&["--set", "train.learning_rate=1e-5"]).result();
     assert_eq!(rounds.started(), STAGES[3..]);
+    // A price changes only the report.
+    let priced = [
+        "--set",
+        "train.learning_rate=1e-5",
+        "--set",
+        "costs.price_per_hour=3600",
+        "--json",
+    ];
+    let document = rounds.run(&priced).result();
+    assert_eq!(rounds.started(), [""; 0]);
+    let document: Value = serde_json::from_str(&document).expect("one JSON document");
+    let cost = &document["cost"];
+    // 1 for a second.
+    let number = |value: &Value| value.as_f64().expect("a number");
+    let (money, seconds) = (number(&cost["money"]["known"]), number(&cost["seconds"]));
+    assert!((money - seconds).abs() < 1e-9, "{cost}");
+    assert_eq!(cost["kwh"], "unknown");
+    let stages = document["stages"].as_array().expect("stages").iter();
+    let stages: f64 = stages.map(|stage| number(&stage["cost"]["seconds"])).sum();
+    assert!((stages - seconds).abs() < 1e-9);
+    let page = rounds.project.read("checkpoints/rounds/improve-report.md");
+    says(
+        &page,
+        &[
+            "## What it cost",
+            "| all | all |",
+            "3600 for an hour of the machine.",
+            "no counter of a processor's energy is in",
+        ],
+    );
     rounds
         .run(&[
             "--set",

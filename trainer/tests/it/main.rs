@@ -8,9 +8,12 @@ mod bad_rows;
 mod browser;
 mod chat_template;
 mod commands;
+mod cost;
 mod data;
 mod devices;
 mod documents;
+#[path = "../../../crates/slm-cli/tests/support/energy.rs"]
+mod energy;
 #[allow(dead_code, reason = "the hub's own tests use the rest")]
 #[path = "../../../crates/slm-hub/tests/support/mod.rs"]
 mod fake_hub;

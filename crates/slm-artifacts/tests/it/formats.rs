@@ -71,6 +71,7 @@ fn training() -> Value {
             "rendered_conversations": 2, "literal_conversations": 1,
         }],
         "decontamination": {"benchmarks": ["mbpp"], "left_out": 0},
+        "energy": {"processors": {"joules": 25.0, "seconds": 0.4, "unread": {"no counter": 0.1}}},
         "seconds": 0.5, "peak_memory_bytes": 1000, "device": "cpu", "project_version": "0.1.0",
         "chat_template": {"sha256": "9".repeat(64), "kwargs": {"enable_thinking": false}},
         "sources": [{
@@ -136,11 +137,16 @@ fn every_field_of_training_json_has_its_row_and_every_row_its_field() {
         .into_iter()
         .filter(|name| !figures.contains(name));
     let of_preferences = preferences.chain(["preference", "log.jsonl"]).collect();
+    let of_parts = ["processors", "gpu", "server", "seconds", "run.json"].into();
     for (field, fields) in [
         ("preferences", of_preferences),
         ("datasets", &names(dataset) | &names(&dataset["tasks"][0])),
         ("best", names(&summary["best"])),
         ("data", names(&summary["data"][0])),
+        (
+            "energy",
+            &names(&summary["energy"]["processors"]) | &of_parts,
+        ),
         ("decontamination", names(&summary["decontamination"])),
         ("sources", &names(source) | &names(&source["files"][0])),
     ] {

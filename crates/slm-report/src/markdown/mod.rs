@@ -14,7 +14,7 @@
 //! | `interval(DIGITS)`, `signed_interval(DIGITS)` | both ends of an interval, or of one of differences |
 //! | `percent`, `p_value`, `seconds`, `milliseconds`, `grouped` | a share, a p-value, a duration, a count |
 //! | `count(NOUN)`, `change(DIGITS, UNIT)` | `3 tasks`; `rose by 3.0 points` |
-//! | `shortest`, `scientific` | a number as in a recipe; a learning rate |
+//! | `shortest`, `scientific`, `significant` | a number as in a recipe; a learning rate; three digits that count |
 //! | `times(FACTOR)`, `per(N)`, `exp` | the number times a factor, divided by a count, exponentiated; `None` stays
 //! `None` |
 //! | `words`, `capitalised` | `not supported` for `not_supported`; an upper-case beginning |
@@ -110,6 +110,9 @@ fn add_number_filters(environment: &mut Environment) {
     of_number("p_value", number::p_value);
     of_number("seconds", number::seconds);
     of_number("milliseconds", number::milliseconds);
+    of_number("significant", |value| {
+        value.map_or_else(|| number::number(None::<f64>, 0), number::significant)
+    });
     of_number("shortest", number::shortest);
     of_number("scientific", number::scientific);
     let mut with_digits = |name: &'static str, show: fn(Option<f64>, usize) -> String| {

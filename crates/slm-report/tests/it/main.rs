@@ -1,6 +1,7 @@
 //! Reports on synthetic runs: pages against their goldens, verdicts, degenerate runs and hostile texts.
 
 mod bodies;
+mod cost;
 mod drafts;
 mod gate;
 mod hypotheses;

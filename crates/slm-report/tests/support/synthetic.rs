@@ -52,6 +52,7 @@ pub(crate) fn run_of(experiment: Experiment, adapters: &[&str]) -> RunInfo {
                     final_loss: 1.2345,
                     seconds: 312.0,
                     objective: None,
+                    energy: None,
                 }),
                 decontaminated: Some(true),
                 search: None,
@@ -114,6 +115,7 @@ pub(crate) fn run_of(experiment: Experiment, adapters: &[&str]) -> RunInfo {
         .map(|(phase, seconds)| PhaseTiming {
             phase: phase.to_owned(),
             seconds,
+            energy: None,
         })
         .into(),
         knowledge: None,
@@ -124,6 +126,7 @@ pub(crate) fn run_of(experiment: Experiment, adapters: &[&str]) -> RunInfo {
         endpoint: None,
         shard: None,
         merged_from: Vec::new(),
+        prices: None,
         canonical_cpu_s: (0..40)
             .map(|task| (format!("starter/{task:02}"), 0.024))
             .collect(),

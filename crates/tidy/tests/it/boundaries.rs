@@ -114,7 +114,7 @@ const TESTS_MAY_USE: [(&str, &[&str]); 3] = [
 const MAY_USE_BURN: [&str; 4] = ["slm-cli", "slm-kernels", "slm-model", "trainer"];
 
 /// Dependencies that a version change could break, with the only place in a binary that uses each.
-const ONE_PLACE: [(&str, &str); 29] = [
+const ONE_PLACE: [(&str, &str); 30] = [
     (
         "base64",
         "crates/slm-benchmarks/src/registry/livecodebench.rs",
@@ -131,6 +131,7 @@ const ONE_PLACE: [(&str, &str); 29] = [
     ("minijinja", "crates/slm-model/src/chat/"),
     ("minijinja", "crates/slm-report/src/markdown/"),
     ("minijinja_contrib", "crates/slm-model/src/chat/"),
+    ("nvml_wrapper", "crates/slm-cli/src/energy/nvml.rs"),
     ("plotters", "crates/slm-report/src/charts/"),
     (
         "pulldown_cmark",
