@@ -309,7 +309,10 @@ pub(crate) struct ShowArguments {
     /// Folder that is searched for runs by name
     #[arg(long, value_name = "FOLDER", default_value = "reports")]
     pub(crate) reports: PathBuf,
-    /// Print the steps as one JSON document
+    /// Compare the programs of the base model and of an adapter
+    #[arg(long)]
+    pub(crate) diff: bool,
+    /// Print the records and steps as one JSON document
     #[arg(long)]
     pub(crate) json: bool,
 }
