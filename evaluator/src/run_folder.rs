@@ -47,9 +47,7 @@ impl RunFolder {
     /// # Errors
     /// The folder cannot be written, or a complete line in it is not this program's.
     pub(crate) fn open(path: PathBuf) -> Result<Self> {
-        fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
-        let log = JsonLines::open(path.join(TRAJECTORIES))?;
-        Self::with_log(path, log)
+        Self::with_log(path, JsonLines::open)
     }
 
     /// Opens the folder as [`Self::open`] does, but does not create a log in one that was copied without it.
@@ -57,12 +55,16 @@ impl RunFolder {
     /// # Errors
     /// As [`Self::open`].
     pub(crate) fn open_recorded(path: PathBuf) -> Result<Self> {
-        let log = JsonLines::open_if_there(path.join(TRAJECTORIES))?;
-        Self::with_log(path, log)
+        Self::with_log(path, JsonLines::open_if_there)
     }
 
-    fn with_log(path: PathBuf, (log, logged): (JsonLines<Event>, Vec<Event>)) -> Result<Self> {
+    fn with_log(
+        path: PathBuf,
+        open: fn(PathBuf) -> Result<(JsonLines<Event>, Vec<Event>)>,
+    ) -> Result<Self> {
+        fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
         let (records_file, records) = JsonLines::open(path.join(RECORDS))?;
+        let (log, logged) = open(path.join(TRAJECTORIES))?;
         let mut events: BTreeMap<Key, Vec<Event>> = BTreeMap::new();
         for event in logged {
             events

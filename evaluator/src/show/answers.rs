@@ -146,7 +146,7 @@ fn is_asked_for(key: &Key, arguments: &ShowArguments) -> bool {
     let is_or_any = |asked: &Option<String>, found: &str| asked.as_ref().is_none_or(|a| a == found);
     // With `--diff`, the arm is compared with the base model.
     let is_arm = is_or_any(&arguments.arm, &key.arm)
-        || arguments.diff && key.arm == slm_artifacts::BASE_ARM;
+        || (arguments.diff && key.arm == slm_artifacts::BASE_ARM);
     is_arm
         && is_or_any(&arguments.workflow, key.workflow.name())
         && arguments.sample.is_none_or(|sample| sample == key.sample)
