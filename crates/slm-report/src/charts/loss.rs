@@ -4,7 +4,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
 use super::canvas::{Area, Drawn, card, clean, font, key, text};
-use super::palette::{BLUE, GRID, INK, MUTED, VERMILION};
+use super::palette::{BLUE, FAINT_BLUE, GRID, INK, MUTED, VERMILION};
 
 const HEIGHT: u32 = 470;
 /// Width of the numbers on the left, the same in both panels so that their steps are aligned.
@@ -13,8 +13,7 @@ const LEFT: u32 = 62;
 const RATE_HEIGHT: i32 = 120;
 
 const TRAINING: RGBColor = BLUE;
-/// Opacity of the single steps behind the smoothed curve.
-const SINGLE_STEPS: f64 = 0.35;
+const SINGLE_STEPS: RGBColor = FAINT_BLUE;
 const VALIDATION: RGBColor = VERMILION;
 
 /// Maximum characters of a training's name in the title.
@@ -164,7 +163,7 @@ fn draw_losses(
         .draw()?;
     if curves.training.len() >= SMOOTHED_FROM {
         let points = curves.training.iter().copied();
-        chart.draw_series(LineSeries::new(points, TRAINING.mix(SINGLE_STEPS).stroke_width(1)))?;
+        chart.draw_series(LineSeries::new(points, SINGLE_STEPS.stroke_width(1)))?;
     }
     let points = curves.smoothed.iter().copied();
     chart.draw_series(LineSeries::new(points, TRAINING.stroke_width(2)))?;

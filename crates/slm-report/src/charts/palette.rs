@@ -23,12 +23,15 @@ const PURPLE: RGBColor = RGBColor(0xb8, 0x58, 0x8f);
 const ORANGE: RGBColor = RGBColor(0xad, 0x77, 0x00);
 const TEAL: RGBColor = RGBColor(0x16, 0x89, 0x9a);
 
+/// A faint blue for single values behind a curve, which a reader need not tell apart.
+pub(super) const FAINT_BLUE: RGBColor = RGBColor(0xa9, 0xcf, 0xe6);
+
 /// Grey for the base model; for adapters the hues of Okabe and Ito, which colour-blind readers can distinguish. Some are
 /// darker than theirs, so that each has a contrast of 3 to 1 to the card.
 pub(super) const ARMS: [RGBColor; 7] = [GREY, BLUE, VERMILION, GREEN, PURPLE, ORANGE, TEAL];
 
 /// The colours that are replaced on a dark background, light first.
-const PAIRS: [(RGBColor, RGBColor); 13] = [
+const PAIRS: [(RGBColor, RGBColor); 14] = [
     (INK, RGBColor(0xe6, 0xed, 0xf3)),
     (MUTED, RGBColor(0x91, 0x98, 0xa1)),
     (GRID, RGBColor(0x30, 0x36, 0x3d)),
@@ -36,6 +39,7 @@ const PAIRS: [(RGBColor, RGBColor); 13] = [
     (BORDER, RGBColor(0x3d, 0x44, 0x4d)),
     (EMPTY, RGBColor(0x21, 0x26, 0x2d)),
     (GREY, RGBColor(0x8c, 0x95, 0x9f)),
+    (FAINT_BLUE, RGBColor(0x1f, 0x4a, 0x6b)),
     (BLUE, RGBColor(0x58, 0xa6, 0xe0)),
     (VERMILION, RGBColor(0xf0, 0x88, 0x3e)),
     (GREEN, RGBColor(0x3f, 0xb6, 0x8b)),

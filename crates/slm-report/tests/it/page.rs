@@ -578,3 +578,27 @@ fn a_published_score_is_beside_most_of_its_benchmark_or_not_printed() {
     assert!(!few.contains("43.9"), "{few}");
     assert!(few.contains("This run has answers to 81 of them, less than half"));
 }
+
+#[test]
+fn programs_are_compared_as_diffs_that_fit_into_the_page() {
+    let program = |body: &str| format!("def f(x):\n    return {body}\n");
+    let mut base = sample("base", 1);
+    base.program = program(&"1 + ".repeat(60));
+    let mut tuned = sample("adapter", 1);
+    tuned.program = program("x");
+    tuned.metrics = Some(metrics(90.0, 80.0));
+    let page = check(&[base, tuned], &run(&["adapter"])).markdown;
+    let (_, rest) = page
+        .split_once("```diff\n")
+        .expect("a block with the difference");
+    let (diff, _) = rest.split_once("\n```").expect("its end");
+    let lines: Vec<&str> = diff.lines().collect();
+    assert_eq!(
+        lines[..4],
+        ["--- base", "+++ adapter", "@@ -1,2 +1,2 @@", " def f(x):"]
+    );
+    assert_eq!(lines[5], "+    return x");
+    let longest = lines.iter().map(|line| line.chars().count()).max();
+    assert!(longest.is_some_and(|longest| longest <= 100), "{diff}");
+    assert!(lines[4].starts_with("-    return 1 + ") && lines[4].ends_with(" characters)"));
+}
