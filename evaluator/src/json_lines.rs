@@ -119,11 +119,17 @@ impl<T: Versioned> JsonLines<T> {
         let mut line = serde_json::to_vec(document)?;
         line.push(b'\n');
         if self.file.is_none() {
-            let file = OpenOptions::new().create(true).append(true).open(&self.path);
+            let file = OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(&self.path);
             let cannot = || format!("cannot open {}", self.path.display());
             self.file = Some(file.with_context(cannot)?);
         }
-        let written = self.file.iter_mut().try_for_each(|file| file.write_all(&line));
+        let written = self
+            .file
+            .iter_mut()
+            .try_for_each(|file| file.write_all(&line));
         written.with_context(|| {
             format!(
                 "cannot write {}\nhint: free space and run the same command again",

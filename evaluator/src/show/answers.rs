@@ -76,7 +76,10 @@ fn folder_of(arguments: &ShowArguments) -> Result<PathBuf, UserMistake> {
         return Ok(arguments.run.clone());
     }
     let folder = crate::runs::folder_of(&arguments.run, &arguments.reports)?;
-    if [RECORDS, TRAJECTORIES].iter().all(|name| !folder.join(name).is_file()) {
+    if [RECORDS, TRAJECTORIES]
+        .iter()
+        .all(|name| !folder.join(name).is_file())
+    {
         return Err(UserMistake(format!(
             "{}: neither {RECORDS} nor {TRAJECTORIES}, so the run has no answer to show\n\
              hint: repeat the command of the run, or copy these files from where it was made",

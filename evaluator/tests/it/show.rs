@@ -104,7 +104,14 @@ fn nothing_is_added_to_a_run_that_was_copied_without_its_log() {
 #[test]
 fn an_answer_without_a_program_that_parses_says_so() {
     let project = example();
-    let words = ["example", "total_seconds", "--workflow", "single", "--arm", "base"];
+    let words = [
+        "example",
+        "total_seconds",
+        "--workflow",
+        "single",
+        "--arm",
+        "base",
+    ];
     let page = show(&project, &words).result();
     says(
         &page,
@@ -118,22 +125,44 @@ fn an_answer_without_a_program_that_parses_says_so() {
     let page = show(&project, &["example", "TodoQueue", "--arm", ADAPTER]).result();
     assert!(page.contains("· 0 of "), "{page}");
     let page = show(&project, &["example", "RecentCache", "--arm", ADAPTER]).result();
-    says(&page, &["empty · 0 of ", "no MI: the answer adds nothing to the prompt"]);
+    says(
+        &page,
+        &[
+            "empty · 0 of ",
+            "no MI: the answer adds nothing to the prompt",
+        ],
+    );
 }
 
 #[test]
 fn a_run_of_version_3_shows_its_verdicts_and_its_request() {
     let project = version_3();
-    let words = ["old", "is_freezing", "--arm", "base", "--workflow", "reflection"];
+    let words = [
+        "old",
+        "is_freezing",
+        "--arm",
+        "base",
+        "--workflow",
+        "reflection",
+    ];
     let page = show(&project, &words).result();
     let lines: Vec<&str> = page.lines().collect();
-    assert_eq!(lines[0], "embedded/is_freezing · base · reflection · sample 0");
+    assert_eq!(
+        lines[0],
+        "embedded/is_freezing · base · reflection · sample 0"
+    );
     assert!(lines[1].contains(" hidden tests passed"), "{page}");
-    let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("no `{text}` in {page}"));
+    let place = |text: &str| {
+        page.find(text)
+            .unwrap_or_else(|| panic!("no `{text}` in {page}"))
+    };
     assert!(place("MI ") < place("stopped: "));
     assert!(place("stopped: ") < place("\nrequest · "));
     assert!(place("\nrequest · ") < place("\nstep 0 · "));
-    says(&page[place("\nrequest · ")..place("\nstep 0 · ")], &["is_freezing"]);
+    says(
+        &page[place("\nrequest · ")..place("\nstep 0 · ")],
+        &["is_freezing"],
+    );
 }
 
 #[test]
@@ -163,10 +192,7 @@ fn the_programs_of_both_arms_are_compared() {
 #[test]
 fn a_comparison_without_a_second_arm_is_refused() {
     let project = example();
-    for words in [
-        &["--workflow", "reflection"][..],
-        &["--arm", "base"],
-    ] {
+    for words in [&["--workflow", "reflection"][..], &["--arm", "base"]] {
         let words = [&["example", "initials", "--diff"], words].concat();
         says(
             &show(&project, &words).error(2),
@@ -189,7 +215,12 @@ fn records_and_steps_are_one_document() {
     }
     let old = version_3();
     let found = document(&old, &["old", "is_freezing", "--json"]);
-    let kinds = |kind: &str| found.iter().filter(|of| of["what"].get(kind).is_some()).count();
+    let kinds = |kind: &str| {
+        found
+            .iter()
+            .filter(|of| of["what"].get(kind).is_some())
+            .count()
+    };
     assert!(kinds("record") > 0 && kinds("call") > 0 && kinds("decision") > 0);
 }
 
@@ -201,7 +232,10 @@ fn texts_of_a_model_do_not_control_the_terminal() {
         record["program"] = json!(format!("def initials(x):\n    return '{evil}'\r\n"));
         record["detail"] = json!(format!("assert {evil}\nAssertionError: {evil}"));
     });
-    for words in [&["example", "initials"][..], &["example", "initials", "--diff"]] {
+    for words in [
+        &["example", "initials"][..],
+        &["example", "initials", "--diff"],
+    ] {
         for words in [words.to_vec(), [words, &["--json"]].concat()] {
             let page = show(&project, &words).result();
             assert!(

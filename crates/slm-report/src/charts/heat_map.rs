@@ -4,7 +4,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
 use super::canvas::{Area, Drawn, MARGINS, card, nothing, text};
-use super::palette::{EMPTY, CARD, INK, MUTED, shade};
+use super::palette::{CARD, EMPTY, INK, MUTED, shade};
 use crate::findings::h2::{Point, SweepFindings};
 use crate::number::{number, percent};
 

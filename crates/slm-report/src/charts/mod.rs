@@ -57,7 +57,11 @@ pub(crate) fn metrics_of_h1(found: &Comparison) -> Vec<SampleMetric> {
 
 /// Returns the path of the chart of a metric's differences by task.
 fn differences_picture(metric: &SampleMetric) -> String {
-    let name = if metric.key == MI.key { "mi" } else { metric.key };
+    let name = if metric.key == MI.key {
+        "mi"
+    } else {
+        metric.key
+    };
     format!("pictures/{name}.svg")
 }
 

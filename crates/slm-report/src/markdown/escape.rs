@@ -88,12 +88,7 @@ pub(crate) fn code_block(language: &str, text: &str) -> String {
     let mut body: Vec<String> = lines
         .iter()
         .take(CODE_LINES)
-        .map(|line| {
-            cut_line(line)
-                .chars()
-                .map(visible_in_code)
-                .collect()
-        })
+        .map(|line| cut_line(line).chars().map(visible_in_code).collect())
         .collect();
     if lines.len() > CODE_LINES {
         body.push(format!("… ({} more lines)", lines.len() - CODE_LINES));

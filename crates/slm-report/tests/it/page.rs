@@ -135,7 +135,10 @@ fn check_colours(name: &str, picture: &roxmltree::Document) {
         .find(|node| node.has_tag_name("style"))
         .unwrap_or_else(|| panic!("{name} has no style"));
     let style = style.text().unwrap_or_default();
-    assert!(style.contains("@media (prefers-color-scheme: dark)"), "{name}: {style}");
+    assert!(
+        style.contains("@media (prefers-color-scheme: dark)"),
+        "{name}: {style}"
+    );
     for node in picture.descendants() {
         for attribute in ["fill", "stroke"] {
             let Some(color) = node.attribute(attribute).filter(|of| *of != "none") else {
@@ -145,7 +148,11 @@ fn check_colours(name: &str, picture: &roxmltree::Document) {
             let (_, dark) = style
                 .split_once(&rule)
                 .unwrap_or_else(|| panic!("{name}: {color} has no dark counterpart in {style}"));
-            assert_ne!(&dark[..6], &color[1..], "{name}: {color} is the same on both");
+            assert_ne!(
+                &dark[..6],
+                &color[1..],
+                "{name}: {color} is the same on both"
+            );
         }
     }
     let card = picture
@@ -153,18 +160,16 @@ fn check_colours(name: &str, picture: &roxmltree::Document) {
         .find(|node| node.has_tag_name("rect"))
         .and_then(|card| card.attribute("fill"));
     assert_eq!(card, Some("#FFFFFF"), "{name}");
-    assert!(style.contains("[fill=\"#FFFFFF\"] { fill: #0D1117 }"), "{name}: a white card");
+    assert!(
+        style.contains("[fill=\"#FFFFFF\"] { fill: #0D1117 }"),
+        "{name}: a white card"
+    );
 }
 
 /// Asserts that HTML consists only of the templates' own tags.
 fn check_tags(html: &str) {
     let ours = [
-        "details",
-        "/details",
-        "summary",
-        "/summary",
-        "code",
-        "/code",
+        "details", "/details", "summary", "/summary", "code", "/code",
     ];
     for tag in html.split('<').skip(1) {
         let tag = tag.split('>').next().unwrap_or_default();
