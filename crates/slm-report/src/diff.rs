@@ -7,7 +7,7 @@ use similar::{ChangeTag, TextDiff};
 /// Unchanged lines around a change.
 const CONTEXT: usize = 3;
 
-/// Programs of at most this many lines are shown whole: their unchanged lines say what the changed ones are for.
+/// Programs of at most this many lines are shown whole: their unchanged lines explain the changed ones.
 const WHOLE_LINES: usize = 40;
 
 /// A line of a difference, without its line break.

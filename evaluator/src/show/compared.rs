@@ -35,7 +35,7 @@ impl<'a> Pair<'a> {
                 answers.task
             )));
         }
-        let with_program = |answer: &'a Answer| answer.record.as_ref();
+        let scored = |answer: &'a Answer| answer.record.as_ref();
         let pairs: Vec<Self> = answers
             .by_key
             .iter()
@@ -47,8 +47,8 @@ impl<'a> Pair<'a> {
                 };
                 Some(Self {
                     key,
-                    base: with_program(answers.by_key.get(&of_base)?)?,
-                    adapter: with_program(answer)?,
+                    base: scored(answers.by_key.get(&of_base)?)?,
+                    adapter: scored(answer)?,
                 })
             })
             .collect();

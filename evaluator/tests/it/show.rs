@@ -102,7 +102,7 @@ fn nothing_is_added_to_a_run_that_was_copied_without_its_log() {
 }
 
 #[test]
-fn an_answer_without_a_program_that_parses_says_so() {
+fn an_answer_without_a_program_that_parses_has_no_metrics() {
     let project = example();
     let words = [
         "example",

@@ -23,7 +23,7 @@ const PURPLE: RGBColor = RGBColor(0xb8, 0x58, 0x8f);
 const ORANGE: RGBColor = RGBColor(0xad, 0x77, 0x00);
 const TEAL: RGBColor = RGBColor(0x16, 0x89, 0x9a);
 
-/// A faint blue for single values behind a curve, which a reader need not tell apart.
+/// A faint blue for single values behind a curve, which need not be distinguished.
 pub(super) const FAINT_BLUE: RGBColor = RGBColor(0xa9, 0xcf, 0xe6);
 
 /// Grey for the base model; for adapters the hues of Okabe and Ito, which colour-blind readers can distinguish. Some are
