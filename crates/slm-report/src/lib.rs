@@ -3,14 +3,16 @@
 //!
 //! [`RunInfo`] and [`SampleRecord`] are the records of a run, [`Plan`] is what it tests. [`build`] makes the report:
 //! `findings` computes every number once and applies a rule that is fixed before the run; `page`, its templates and
-//! `charts` only display the findings. [`markdown`] and [`LossCurve`] are also used by the report of a training.
+//! `charts` only display the findings. [`markdown`] and [`LossCurve`] are also used by the report of a training, [`diff`] wherever two programs are shown.
 
 mod answers_hash;
 mod cell;
 mod charts;
 pub mod code_metric;
 mod costs;
+pub mod diff;
 mod drafts;
+mod examples;
 mod findings;
 pub mod html;
 pub mod markdown;
@@ -108,7 +110,7 @@ pub fn build(run: &RunInfo, records: &[SampleRecord]) -> Report {
     let cells = cell_summary::summaries(records, run);
     Report {
         markdown: page::render((run, cost.as_ref()), records, &arms, &findings, &cells),
-        pictures: charts::draw(&arms, &findings),
+        pictures: charts::draw(run, &arms, &findings),
         overview: html::overview(run, records, &arms, &findings, &cells),
         summary: json!({
             "run": run.name,
