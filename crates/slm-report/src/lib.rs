@@ -111,7 +111,7 @@ pub fn build(run: &RunInfo, records: &[SampleRecord]) -> Report {
     Report {
         markdown: page::render((run, cost.as_ref()), records, &arms, &findings, &cells),
         pictures: charts::draw(run, &arms, &findings),
-        overview: html::overview(run, records, &arms, &findings, &cells),
+        overview: html::overview((run, cost.as_ref()), records, &arms, &findings, &cells),
         summary: json!({
             "run": run.name,
             "experiment": run.plan.experiment,

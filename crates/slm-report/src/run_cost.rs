@@ -88,15 +88,17 @@ impl WorkCost {
         if let Some((reason, _)) = self.unread.first_key_value() {
             text += &format!(" ({reason})");
         }
-        if let Some(money) = self.money {
-            let currency = prices.and_then(|prices| prices.currency.as_deref());
-            text += &format!(
-                ", cost {}",
-                amount_text(money, currency.unwrap_or_default())
-            );
-        }
-        text
+        text + &money_text(self.money, prices)
     }
+}
+
+/// Returns the price after a comma; nothing without one.
+fn money_text(money: Option<Amount>, prices: Option<&Costs>) -> String {
+    let currency = prices.and_then(|prices| prices.currency.as_deref());
+    money.map_or_else(String::new, |money| {
+        let money = amount_text(money, currency.unwrap_or_default());
+        format!(", cost {money}")
+    })
 }
 
 fn amount_text(amount: Amount, unit: &str) -> String {
@@ -121,6 +123,13 @@ pub struct TaskCost {
     pub kwh: Amount,
     /// The price; `None` without prices.
     pub money: Option<Amount>,
+}
+
+impl TaskCost {
+    /// The energy and the price on one line.
+    pub fn text(&self, prices: Option<&Costs>) -> String {
+        amount_text(self.kwh, "kWh") + &money_text(self.money, prices)
+    }
 }
 
 /// What a phase of a run did.

@@ -6,6 +6,8 @@ use std::time::Duration;
 use anyhow::Result;
 use slm_artifacts::TrainingSummary;
 use slm_cli::{bytes_text, duration_text};
+use slm_config::{Costs, Recipe};
+use slm_report::WorkCost;
 use slm_report::html::{Chart, Line, TrainingPage, training};
 
 use super::examples;
@@ -22,6 +24,13 @@ pub(crate) fn render(
     lines: &[LogLine],
     recipe_yaml: &str,
 ) -> Result<String> {
+    let prices = Recipe::parse(
+        recipe_yaml,
+        Path::new("recipe.yaml"),
+        &[],
+        slm_benchmarks::NAMES,
+    );
+    let prices = prices.ok().map(|recipe| recipe.costs);
     let page = TrainingPage {
         title: format!("Training {name}"),
         subtitle: summary.map_or_else(|| "not finished".to_owned(), subtitle),
@@ -29,7 +38,7 @@ pub(crate) fn render(
         charts: charts(run, lines),
         tables: summary.map(data_table).into_iter().collect(),
         examples: examples::read(run),
-        facts: summary.map_or_else(Vec::new, facts),
+        facts: summary.map_or_else(Vec::new, |of| facts(of, prices.as_ref())),
         recipe: recipe_yaml.to_owned(),
     };
     Ok(training(&page)?)
@@ -190,8 +199,10 @@ fn data_table(summary: &TrainingSummary) -> (String, Vec<String>, Vec<Vec<String
     ("Data".to_owned(), head.to_vec(), rows.collect())
 }
 
-fn facts(summary: &TrainingSummary) -> Vec<(String, String)> {
+fn facts(summary: &TrainingSummary, prices: Option<&Costs>) -> Vec<(String, String)> {
+    let cost = WorkCost::of(summary.seconds, summary.energy.as_ref(), prices);
     let mut facts = vec![
+        ("energy".to_owned(), cost.text(prices)),
         ("device".to_owned(), summary.device.clone()),
         (
             "base model".to_owned(),

@@ -4,8 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::answers::{Answers, collect};
 use super::document::{Document, HtmlError};
+use super::overview::Overview;
 use super::steps::Step;
-use super::summary::{self, Overview};
+use super::summary;
 use crate::number;
 use crate::record::{RunInfo, SampleRecord};
 

@@ -11,6 +11,7 @@ mod chart;
 mod document;
 mod evaluation;
 mod evaluation_charts;
+mod overview;
 mod payload;
 mod steps;
 mod summary;
@@ -18,10 +19,10 @@ mod summary;
 pub use chart::{Bar, Chart, ForestGroup, ForestRow, GridCell, Line, Point, TaskValue};
 pub use document::{Facts, HtmlError};
 pub use evaluation::{EvaluationPage, evaluation};
+pub use overview::Overview;
 pub use steps::{Part, Step, StepKind, Tone};
-pub use summary::Overview;
 
-pub(crate) use summary::overview;
+pub(crate) use overview::overview;
 
 use document::Document;
 use serde_json::json;

@@ -3,229 +3,14 @@
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior};
 use serde::Serialize;
-use slm_config::{Declared, HypothesisId};
 
 use super::TrainingPage;
 use super::chart::{Chart, ForestGroup};
 use super::document::Facts;
 use super::evaluation::EvaluationPage;
-use super::evaluation_charts;
-use crate::findings::Findings;
-use crate::findings::arms::Arms;
-use crate::findings::cell_summary::CellSummary;
-use crate::findings::claim::Claim;
-use crate::findings::conclusion::Conclusion;
-use crate::findings::gate::Gate;
-use crate::number::{self, interval, number, p_value, percent, signed, signed_interval};
-use crate::record::{RunInfo, SampleRecord};
-use crate::sample_metric::SampleMetric;
-
-/// The summary of a report as a page shows it.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Overview {
-    cards: Vec<Card>,
-    pub(super) charts: Vec<Chart>,
-    cells: Vec<Vec<String>>,
-}
-
-/// The verdict on a hypothesis.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-struct Card {
-    question: String,
-    /// The verdict's key, which colours the card.
-    outcome: String,
-    verdict: String,
-    subject: String,
-    rows: Vec<String>,
-}
-
-/// The head of the table of cells.
-const CELL_COLUMNS: [&str; 9] = [
-    "arm",
-    "workflow",
-    "sampling",
-    "answers",
-    "passed",
-    "pass rate",
-    "calls",
-    "tokens",
-    "prompt tokens",
-];
-
-/// Summarises a report.
-pub(crate) fn overview(
-    run: &RunInfo,
-    records: &[SampleRecord],
-    arms: &Arms,
-    findings: &Findings,
-    cells: &[CellSummary],
-) -> Overview {
-    Overview {
-        cards: cards(findings),
-        charts: evaluation_charts::charts(run, records, arms, findings, cells),
-        cells: cells.iter().map(cell_row).collect(),
-    }
-}
-
-fn cell_row(cell: &CellSummary) -> Vec<String> {
-    let share = (cell.tested > 0).then(|| cell.passed as f64 / cell.tested as f64);
-    vec![
-        cell.arm.clone(),
-        cell.workflow.clone(),
-        cell.decoding.to_string(),
-        number::grouped(cell.samples),
-        if cell.tested > 0 {
-            format!("{} of {}", cell.passed, cell.tested)
-        } else {
-            "no tests".to_owned()
-        },
-        percent(share),
-        number(cell.calls, 1),
-        number(cell.completion_tokens, 0),
-        number(cell.prompt_tokens, 0),
-    ]
-}
-
-fn cards(findings: &Findings) -> Vec<Card> {
-    let mut cards = Vec::new();
-    for adapter in findings.comparison.iter().flat_map(|found| &found.adapters) {
-        let claims: Vec<&Claim> = adapter.claims.iter().collect();
-        let mut card = card(HypothesisId::H1, adapter.outcome, &claims);
-        card.subject = format!("{} less base", adapter.name);
-        card.rows.extend(adapter.gate.as_ref().map(gate_row));
-        if claims.is_empty() {
-            let mi = adapter.mi();
-            card.rows.push(format!(
-                "MI: {} ({}), {}; no effect was required",
-                signed(mi.difference, 1),
-                interval_text(signed_interval(mi.interval, 1, 1.0), mi.no_interval),
-                number::count(mi.n, "task"),
-            ));
-        }
-        cards.push(card);
-    }
-    if let Some(found) = &findings.sweep {
-        let claims: Vec<&Claim> = found.claim.iter().collect();
-        let outcome = found
-            .claim
-            .as_ref()
-            .map_or(Conclusion::Inconclusive, |of| of.outcome);
-        let mut card = card(HypothesisId::H2, outcome, &claims);
-        if let Some(test) = &found.test {
-            card.subject = format!(
-                "{} less the recipe's own sampling",
-                found.points[test.point].decoding
-            );
-            card.rows.push(format!(
-                "pass rate: {} points ({}); a loss of {} is allowed",
-                signed(test.pass_rate.difference.map(|of| of * 100.0), 1),
-                interval_text(
-                    signed_interval(test.pass_rate.interval, 1, 100.0),
-                    test.pass_rate.no_interval
-                ),
-                number(found.pass_rate_margin, 1),
-            ));
-        }
-        cards.push(card);
-    }
-    if let Some(found) = &findings.collaboration {
-        let claims: Vec<&Claim> = found.claim.iter().collect();
-        let outcome = found
-            .claim
-            .as_ref()
-            .map_or(Conclusion::Inconclusive, |of| of.outcome);
-        let mut card = card(HypothesisId::H3, outcome, &claims);
-        if let Some(first) = found.contrasts.first() {
-            card.subject = format!("{} less {}", first.workflow, first.less);
-        }
-        cards.push(card);
-    }
-    cards
-}
-
-fn card(hypothesis: HypothesisId, outcome: Conclusion, claims: &[&Claim]) -> Card {
-    let question = match hypothesis {
-        HypothesisId::H1 => "Is the adapter's code more maintainable?",
-        HypothesisId::H2 => "Does sampling change the complexity of code?",
-        HypothesisId::H3 => "Do several agents pass more tests than reflection?",
-    };
-    let key = serde_json::to_value(outcome).ok();
-    let key = key
-        .as_ref()
-        .and_then(|key| key.as_str())
-        .unwrap_or_default();
-    Card {
-        question: format!("{}: {question}", hypothesis.name().to_uppercase()),
-        outcome: key.to_owned(),
-        verdict: key.replace('_', " "),
-        subject: claims
-            .first()
-            .map_or_else(String::new, |claim| claim.contrast.clone()),
-        rows: claims.iter().map(|claim| claim_row(claim)).collect(),
-    }
-}
-
-fn claim_row(claim: &Claim) -> String {
-    let metric = SampleMetric::all().find(|metric| metric.key == claim.metric);
-    let (label, digits) = metric.map_or((claim.metric, 1), |of| (of.label, of.digits));
-    if !claim.assisted.is_empty() {
-        let assisted = claim.assisted.join(" and ");
-        return format!("{label}: not tested, since a teacher assisted {assisted}");
-    }
-    let required = format!(
-        "{} {}{}",
-        if claim.effect < 0.0 { "≤" } else { "≥" },
-        signed(claim.effect, digits),
-        if claim.declared == Some(Declared::Default) {
-            " (default)"
-        } else {
-            ""
-        },
-    );
-    let found = match claim.estimate {
-        None => "no comparison is possible".to_owned(),
-        Some(estimate) => format!(
-            "{} ({})",
-            signed(estimate, digits),
-            interval_text(signed_interval(claim.interval, digits, 1.0), None)
-        ),
-    };
-    let p = match claim.p {
-        None => String::new(),
-        Some(_) => format!(", p {}, Holm {}", p_value(claim.p), p_value(claim.holm_p)),
-    };
-    format!(
-        "{label}: {found}; required {required}; {}, {} of them differ{p}",
-        number::count(claim.n, "task"),
-        claim.differing,
-    )
-}
-
-fn gate_row(gate: &Gate) -> String {
-    let key = serde_json::to_value(gate.outcome).ok();
-    let words = key
-        .as_ref()
-        .and_then(|key| key.as_str())
-        .unwrap_or_default();
-    format!(
-        "gate, pass rate: {} points (95 % interval {}), required to stay above {}: {}",
-        signed(gate.estimate, 1),
-        signed_interval(gate.interval, 1, 1.0),
-        signed(-gate.margin, 1),
-        words.replace('_', " "),
-    )
-}
-
-fn interval_text(interval: String, reason: Option<&str>) -> String {
-    if interval == interval_of_none() {
-        return reason.unwrap_or("no interval").to_owned();
-    }
-    format!("95 % interval {interval}")
-}
-
-fn interval_of_none() -> String {
-    interval(None, 1, 1.0)
-}
+use super::overview::{CELL_COLUMNS, COST_COLUMNS, Card};
+use crate::number::{self, signed, signed_interval};
+use crate::record::RunInfo;
 
 /// Escapes a text for HTML, in elements and quoted attributes.
 pub(super) fn escape(text: &str) -> String {
@@ -260,6 +45,7 @@ struct RunPart<'a> {
     cards: &'a [Card],
     contrasts: Vec<Table>,
     cells: Table,
+    cost: Table,
     facts: Facts,
     recipe: &'a str,
 }
@@ -320,6 +106,11 @@ fn part<'a>(at: usize, page: &EvaluationPage<'a>) -> RunPart<'a> {
             title: "Cells".to_owned(),
             head: CELL_COLUMNS.map(str::to_owned).to_vec(),
             rows: overview.cells.clone(),
+        },
+        cost: Table {
+            title: "What it cost".to_owned(),
+            head: COST_COLUMNS.map(str::to_owned).to_vec(),
+            rows: overview.cost.clone(),
         },
         facts: facts(run),
         recipe: &run.recipe.yaml,
