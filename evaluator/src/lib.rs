@@ -27,6 +27,7 @@ mod leakage;
 mod memory_arguments;
 mod memory_command;
 mod metrics_command;
+mod order;
 mod python_files;
 mod quality;
 mod ratings;

@@ -14,9 +14,9 @@ pub const NOT_RECORDED: &str = "an earlier version of this program did not measu
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EnergyPart {
-    /// All processor packages of the machine, whatever ran on them.
+    /// All processor packages of the machine with all that ran on them.
     Processors,
-    /// The NVIDIA GPU that computed, whatever ran on it.
+    /// The NVIDIA GPU that computed with all that ran on it.
     Gpu,
     /// Another machine whose model answered.
     Server,

@@ -8,7 +8,7 @@ use slm_cli::UserMistake;
 use slm_config::Recipe;
 use slm_report::{PhaseTiming, RunInfo, SampleRecord, ShardInfo};
 
-use super::order;
+use crate::order;
 use crate::run_folder::RunFolder;
 use crate::shard::Shard;
 use crate::workflow::event::Event;

@@ -11,7 +11,6 @@ mod describe;
 mod human;
 mod learned;
 mod merge;
-mod order;
 mod rebuild;
 mod score_trajectories;
 mod speakers;
@@ -20,7 +19,6 @@ pub(crate) mod timings;
 #[cfg(test)]
 mod version_3;
 
-pub(crate) use order::sorted;
 pub(crate) use rebuild::rebuild;
 
 use std::collections::BTreeSet;
@@ -39,6 +37,7 @@ use crate::arguments::CommonArguments;
 use crate::backend::Backend;
 use crate::backend::teacher::WithTeacher;
 use crate::knowledge::{self, LaterCounter};
+use crate::order;
 use crate::repositories;
 use crate::routing;
 use crate::run_folder::RunFolder;

@@ -107,7 +107,7 @@ fn read(folder: &Path) -> Result<Run> {
             records.len()
         ));
     }
-    let records: Vec<SampleRecord> = crate::experiment::sorted(&info, &records)
+    let records: Vec<SampleRecord> = crate::order::sorted(&info, &records)
         .into_iter()
         .map(SampleRecord::upgraded)
         .collect();

@@ -6,9 +6,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use slm_artifacts::Verdict;
 
-use super::document::HtmlError;
-use super::evaluation::EvaluationPage;
-use super::payload::encode;
+use super::payload::{HtmlError, encode};
+use super::run_page::EvaluationPage;
 use super::steps::Step;
 use crate::code_metric::{CODE_METRICS, CodeMetric};
 use crate::record::SampleRecord;

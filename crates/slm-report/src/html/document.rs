@@ -1,21 +1,9 @@
 //! The file: head, style, summary, data and script.
 
 use serde_json::Value;
-use thiserror::Error;
 
-use super::payload::{encode, source_of};
-use super::summary::escape;
-
-/// Why a page could not be made.
-#[derive(Debug, Error)]
-pub enum HtmlError {
-    /// Its data cannot be written as JSON or compressed.
-    #[error("the data of the page cannot be encoded: {0}")]
-    Data(String),
-}
-
-/// Facts by name, shown as a list.
-pub type Facts = Vec<(String, String)>;
+use super::escape::escape;
+use super::payload::{HtmlError, encode, source_of};
 
 const STYLE: &str = include_str!("viewer/style.css");
 

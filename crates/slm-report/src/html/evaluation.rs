@@ -3,25 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::answers::{Answers, collect};
-use super::document::{Document, HtmlError};
-use super::overview::Overview;
-use super::steps::Step;
+use super::document::Document;
+use super::payload::HtmlError;
+use super::run_page::EvaluationPage;
 use super::summary;
 use crate::number;
-use crate::record::{RunInfo, SampleRecord};
-
-/// A run on a page.
-#[derive(Debug)]
-pub struct EvaluationPage<'a> {
-    /// The run.
-    pub info: &'a RunInfo,
-    /// Its records.
-    pub records: &'a [SampleRecord],
-    /// The summary of its report.
-    pub overview: &'a Overview,
-    /// The steps of each record's trajectory, in the order of the records; empty if the run has no trajectories.
-    pub steps: Vec<Option<Vec<Step>>>,
-}
 
 /// Renders a page of runs, and returns it with the number of answers whose steps were left out to keep it below about
 /// `limit` bytes.

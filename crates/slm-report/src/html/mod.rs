@@ -9,17 +9,20 @@
 mod answers;
 mod chart;
 mod document;
+mod escape;
 mod evaluation;
 mod evaluation_charts;
 mod overview;
 mod payload;
+mod run_page;
 mod steps;
 mod summary;
 
 pub use chart::{Bar, Chart, ForestGroup, ForestRow, GridCell, Line, Point, TaskValue};
-pub use document::{Facts, HtmlError};
-pub use evaluation::{EvaluationPage, evaluation};
+pub use evaluation::evaluation;
 pub use overview::Overview;
+pub use payload::HtmlError;
+pub use run_page::EvaluationPage;
 pub use steps::{Part, Step, StepKind, Tone};
 
 pub(crate) use overview::overview;

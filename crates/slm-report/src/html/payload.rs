@@ -7,9 +7,16 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
+use slm_artifacts::sha256;
+use thiserror::Error;
 
-use super::document::HtmlError;
+/// Why a page could not be made.
+#[derive(Debug, Error)]
+pub enum HtmlError {
+    /// Its data cannot be written as JSON or compressed.
+    #[error("the data of the page cannot be encoded: {0}")]
+    Data(String),
+}
 
 /// Compresses a value; equal values give equal texts.
 pub(super) fn encode(value: &impl Serialize) -> Result<String, HtmlError> {
@@ -22,5 +29,10 @@ pub(super) fn encode(value: &impl Serialize) -> Result<String, HtmlError> {
 
 /// Returns the source expression that allows exactly this script.
 pub(super) fn source_of(script: &str) -> String {
-    format!("'sha256-{}'", STANDARD.encode(Sha256::digest(script)))
+    let hex = sha256(script);
+    let digits = (0..hex.len()).step_by(2).map(|at| &hex[at..at + 2]);
+    let bytes: Vec<u8> = digits
+        .filter_map(|of| u8::from_str_radix(of, 16).ok())
+        .collect();
+    format!("'sha256-{}'", STANDARD.encode(bytes))
 }

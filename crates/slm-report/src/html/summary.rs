@@ -6,27 +6,10 @@ use serde::Serialize;
 
 use super::TrainingPage;
 use super::chart::{Chart, ForestGroup};
-use super::document::Facts;
-use super::evaluation::EvaluationPage;
 use super::overview::{CELL_COLUMNS, COST_COLUMNS, Card};
+use super::run_page::EvaluationPage;
 use crate::number::{self, signed, signed_interval};
 use crate::record::RunInfo;
-
-/// Escapes a text for HTML, in elements and quoted attributes.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
 
 /// A table.
 #[derive(Serialize)]
@@ -46,7 +29,7 @@ struct RunPart<'a> {
     contrasts: Vec<Table>,
     cells: Table,
     cost: Table,
-    facts: Facts,
+    facts: Vec<(String, String)>,
     recipe: &'a str,
 }
 
@@ -143,7 +126,7 @@ fn contrast_table(group: &ForestGroup) -> Table {
     }
 }
 
-fn facts(run: &RunInfo) -> Facts {
+fn facts(run: &RunInfo) -> Vec<(String, String)> {
     let mut facts = vec![
         ("command".to_owned(), run.command.clone()),
         (
@@ -202,7 +185,7 @@ pub(super) fn of_training(page: &TrainingPage) -> String {
         cards: &'a [(String, String, String)],
         tables: Vec<Table>,
         examples: &'a [(String, Vec<(String, bool)>)],
-        facts: &'a Facts,
+        facts: &'a [(String, String)],
         recipe: &'a str,
     }
     let tables = page.tables.iter().map(|(title, head, rows)| Table {

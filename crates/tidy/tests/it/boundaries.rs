@@ -114,11 +114,12 @@ const TESTS_MAY_USE: [(&str, &[&str]); 3] = [
 const MAY_USE_BURN: [&str; 4] = ["slm-cli", "slm-kernels", "slm-model", "trainer"];
 
 /// Dependencies that a version change could break, with the only place in a binary that uses each.
-const ONE_PLACE: [(&str, &str); 30] = [
+const ONE_PLACE: [(&str, &str); 31] = [
     (
         "base64",
         "crates/slm-benchmarks/src/registry/livecodebench.rs",
     ),
+    ("base64", "crates/slm-report/src/html/payload.rs"),
     ("bm25", "crates/slm-retrieval/src/ranking.rs"),
     ("clap_complete", "crates/slm-cli/src/command_line.rs"),
     ("clap_mangen", "crates/slm-cli/src/command_line.rs"),
@@ -130,6 +131,7 @@ const ONE_PLACE: [(&str, &str); 30] = [
     ("libc", "crates/slm-model/src/kernel/memory.rs"),
     ("minijinja", "crates/slm-model/src/chat/"),
     ("minijinja", "crates/slm-report/src/markdown/"),
+    ("minijinja", "crates/slm-report/src/html/summary.rs"),
     ("minijinja_contrib", "crates/slm-model/src/chat/"),
     ("nvml_wrapper", "crates/slm-cli/src/energy/nvml.rs"),
     ("plotters", "crates/slm-report/src/charts/"),
