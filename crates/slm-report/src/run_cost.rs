@@ -117,7 +117,7 @@ fn amount_text(amount: Amount, unit: &str) -> String {
     match amount {
         Amount::Known(number) => with_unit(number),
         Amount::AtLeast(number) => format!("at least {}", with_unit(number)),
-        Amount::Unknown => "energy unknown".to_owned(),
+        Amount::Unknown => "unknown".to_owned(),
     }
 }
 
@@ -385,6 +385,8 @@ mod tests {
             WorkCost::of(3600.0, Some(&unread), Some(&prices(per_kwh, per_hour)))
         };
         assert_eq!(of(Some(0.3), None).money, Some(Amount::Unknown));
+        let text = of(Some(0.3), None).text(Some(&prices(Some(0.3), None)));
+        assert_eq!(text, "unknown (permission denied), cost unknown");
         near(
             of(Some(0.3), Some(2.0)).money.expect("a price"),
             Amount::AtLeast(2.0),
