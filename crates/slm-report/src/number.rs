@@ -93,12 +93,17 @@ pub(crate) fn scientific(value: Option<f64>) -> String {
 
 /// Formats a number that is not negative with three digits that count, however small it is.
 pub(crate) fn significant(value: f64) -> String {
-    let size = if value > 0.0 {
-        value.log10().floor()
+    // Of the rounded number: 0.9999 is 1.00.
+    let rounded = format!("{value:.2e}");
+    let exponent = rounded
+        .split_once('e')
+        .map_or("0", |(_, exponent)| exponent);
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let digits = if value > 0.0 {
+        (2 - exponent).clamp(0, 12) as usize
     } else {
-        2.0
+        0
     };
-    let digits = (2.0 - size).clamp(0.0, 12.0) as usize;
     number(value, digits)
 }
 
@@ -149,8 +154,8 @@ mod tests {
 
     #[test]
     fn three_digits_count_however_small_a_number_is() {
-        let found = [1234.5, 98.76, 0.5, 0.000_012_345, 0.0].map(significant);
-        assert_eq!(found, ["1234", "98.8", "0.500", "0.0000123", "0"]);
+        let found = [1234.5, 98.76, 0.9999, 0.5, 0.000_012_345, 0.0].map(significant);
+        assert_eq!(found, ["1234", "98.8", "1.00", "0.500", "0.0000123", "0"]);
     }
 
     #[test]

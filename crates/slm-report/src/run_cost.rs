@@ -45,7 +45,7 @@ impl WorkCost {
     pub fn of(seconds: f64, energy: Option<&Energy>, prices: Option<&Costs>) -> Self {
         let hours = seconds / SECONDS_PER_HOUR;
         let joules = energy.map_or(Amount::Unknown, Energy::joules);
-        let kwh = joules.times(1.0 / JOULES_PER_KWH);
+        let kwh = divided(joules, JOULES_PER_KWH);
         let energy_cost = prices.and_then(|prices| {
             let price = prices.price_per_kwh?;
             Some(if price > 0.0 {
@@ -73,11 +73,11 @@ impl WorkCost {
 
     /// Returns the cost divided by a number of tasks; `None` if there are none.
     pub fn per(&self, tasks: usize) -> Option<TaskCost> {
-        let share = (tasks > 0).then(|| 1.0 / tasks as f64)?;
+        let tasks = (tasks > 0).then_some(tasks as f64)?;
         Some(TaskCost {
-            seconds: self.seconds * share,
-            kwh: self.kwh.times(share),
-            money: self.money.map(|money| money.times(share)),
+            seconds: self.seconds / tasks,
+            kwh: divided(self.kwh, tasks),
+            money: self.money.map(|money| divided(money, tasks)),
         })
     }
 
@@ -101,6 +101,15 @@ fn money_text(money: Option<Amount>, prices: Option<&Costs>) -> String {
     })
 }
 
+/// The amount divided by a positive number, which gives whole numbers where its reciprocal would not.
+fn divided(amount: Amount, divisor: f64) -> Amount {
+    match amount {
+        Amount::Known(amount) => Amount::Known(amount / divisor),
+        Amount::AtLeast(amount) => Amount::AtLeast(amount / divisor),
+        Amount::Unknown => Amount::Unknown,
+    }
+}
+
 fn amount_text(amount: Amount, unit: &str) -> String {
     let with_unit = |number: f64| {
         format!("{} {unit}", significant(number))
@@ -110,7 +119,7 @@ fn amount_text(amount: Amount, unit: &str) -> String {
     match amount {
         Amount::Known(number) => with_unit(number),
         Amount::AtLeast(number) => format!("at least {}", with_unit(number)),
-        Amount::Unknown => "energy unknown".to_owned(),
+        Amount::Unknown => "unknown".to_owned(),
     }
 }
 
@@ -350,7 +359,7 @@ mod tests {
     fn near(found: Amount, expected: Amount) {
         let is_near = match (found, expected) {
             (Amount::Known(a), Amount::Known(b)) | (Amount::AtLeast(a), Amount::AtLeast(b)) => {
-                (a - b).abs() < 1e-12
+                (a - b).abs() < 1e-12 * b.max(1.0)
             }
             (a, b) => a == b,
         };
@@ -385,6 +394,8 @@ mod tests {
             WorkCost::of(3600.0, Some(&unread), Some(&prices(per_kwh, per_hour)))
         };
         assert_eq!(of(Some(0.3), None).money, Some(Amount::Unknown));
+        let text = of(Some(0.3), None).text(Some(&prices(Some(0.3), None)));
+        assert_eq!(text, "unknown (permission denied), cost unknown");
         near(
             of(Some(0.3), Some(2.0)).money.expect("a price"),
             Amount::AtLeast(2.0),

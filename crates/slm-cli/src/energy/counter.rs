@@ -67,6 +67,10 @@ impl Counter {
             Some(largest) if before <= largest => largest - before + now,
             _ => return Err("a counter was set back".to_owned()),
         };
+        // As in some virtual machines: hardware that runs draws power.
+        if units == 0 && seconds > UPDATE_SECONDS {
+            return Err("a counter did not move".to_owned());
+        }
         let joules = units as f64 * joules_per_unit;
         if joules > most {
             return Err("a counter jumped, as after a pause of the machine".to_owned());
@@ -146,6 +150,14 @@ mod tests {
         };
         let found = readings(gpu, vec![Ok(9000), Ok(12_500), Ok(10)], 10.0);
         assert_eq!(found, [Ok(3.5), Err("a counter was set back".to_owned())]);
+    }
+
+    #[test]
+    fn a_counter_that_does_not_move_is_no_energy_of_0() {
+        let values = vec![Ok(7), Ok(7), Ok(9)];
+        let found = readings(PACKAGE, values, 10.0);
+        let still = Err("a counter did not move".to_owned());
+        assert_eq!(found, [still, Ok(2e-6)]);
     }
 
     #[test]

@@ -203,11 +203,11 @@ mod tests {
         write(root, "intel-rapl:0", "package-0", 0, LARGEST);
         write(root, "intel-rapl:1", "package-1", 0, LARGEST);
         let mut state = state(root);
-        // Eight hours at 150 W and 50 W, read every 10 seconds: the first returns to 0 16 times.
-        for reading in 1..=2880u64 {
-            set(root, "intel-rapl:0", (reading * 1_500_000_000) % LARGEST);
-            set(root, "intel-rapl:1", (reading * 500_000_000) % LARGEST);
-            state.advance(10.0);
+        // Eight hours at 150 W and 50 W, read every minute: the first returns to 0 16 times.
+        for reading in 1..=480u64 {
+            set(root, "intel-rapl:0", (reading * 9_000_000_000) % LARGEST);
+            set(root, "intel-rapl:1", (reading * 3_000_000_000) % LARGEST);
+            state.advance(60.0);
         }
         let Amount::Known(joules) = state.sum.joules() else {
             panic!("{:?}", state.sum);
