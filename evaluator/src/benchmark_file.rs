@@ -57,7 +57,7 @@ fn selection(benchmark: &Benchmark) -> Result<Selection> {
 
 fn locate(name: &str, data: Option<&Path>) -> Result<(Option<PathBuf>, Option<Provenance>)> {
     let default = slm_benchmarks::data_of(name).map(|data| data.file);
-    slm_cli::benchmark_data(data, default, &ENDINGS)
+    slm_cli::benchmark_data(data, default, slm_benchmarks::subset_of(name), &ENDINGS)
 }
 
 /// Maps a fault of a benchmark's file to a user mistake, unless the operating system refused access to it.

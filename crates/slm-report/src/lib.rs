@@ -15,6 +15,7 @@ mod findings;
 pub mod markdown;
 mod measure;
 mod number;
+mod outside_answers;
 mod page;
 mod plan;
 mod published;
@@ -40,6 +41,7 @@ pub use cell::{Cell, Decoding};
 pub use charts::{LossCurve, RoundCurves, draw_loss_curve, draw_round_curves};
 pub use code_metric::ProgramMetrics;
 pub use costs::{CellCost, cell_costs, short_budgets};
+pub use outside_answers::{OutsideAnswer, OutsideAnswers, OutsideComparison};
 pub use plan::{CollaborationPlan, Experiment, Plan, PlanError, SweepPlan};
 pub use record::{OLDEST_RECORD, RECORD_VERSION, RunInfo, STATISTICS, SampleRecord};
 pub use run_parts::{
