@@ -29,6 +29,11 @@ pub(crate) fn run(arguments: &ScoreArguments) -> Result<(), Failure> {
     } else {
         slm_cli::result(&document.table());
     }
+    for (missing, tasks) in document.missing_tasks() {
+        slm_cli::note(&format!(
+            "{missing} of {tasks} tasks have no sample; the rates are over the others"
+        ));
+    }
     if !arguments.extract
         && let Some(hint) = document.hint()
     {

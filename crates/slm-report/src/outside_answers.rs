@@ -130,8 +130,6 @@ pub struct OutsideComparison {
     same_text: SameText,
     resamples: usize,
     seed: u64,
-    #[serde(skip)]
-    metrics: Vec<SampleMetric>,
 }
 
 #[derive(Debug, Serialize)]
@@ -167,8 +165,7 @@ impl OutsideComparison {
                 alone: own_tasks.filter(|task| !answered(others, task)).count(),
             }
         };
-        let metrics = compared();
-        let contrasts: Vec<Contrast> = metrics
+        let contrasts: Vec<Contrast> = compared()
             .iter()
             .map(|metric| Contrast::new(&tasks, &reference, &arm, metric, SEED))
             .collect();
@@ -191,12 +188,12 @@ impl OutsideComparison {
             same_text: SameText::new(&tasks, &reference, &arm),
             resamples: RESAMPLES,
             seed: SEED,
-            metrics,
         }
     }
 
     /// Renders the comparison as Markdown.
     pub fn markdown(&self) -> String {
+        let metrics = compared();
         let (base, other) = (&self.base, &self.other);
         let mut lines = vec![
             format!("## {}: answers made elsewhere", self.benchmark),
@@ -221,7 +218,7 @@ impl OutsideComparison {
             "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |".to_owned(),
         ]);
         for ((found, metric), holm_p) in
-            self.contrasts.iter().zip(&self.metrics).zip(&self.holm_p)
+            self.contrasts.iter().zip(&metrics).zip(&self.holm_p)
         {
             let scaled = |value: Option<f64>| value.map(|value| value * metric.scale);
             lines.push(format!(
@@ -245,7 +242,7 @@ impl OutsideComparison {
         let few: Vec<&str> = self
             .contrasts
             .iter()
-            .zip(&self.metrics)
+            .zip(&metrics)
             .filter(|(found, _)| found.differing < MIN_PAIRS)
             .map(|(_, metric)| metric.label)
             .collect();

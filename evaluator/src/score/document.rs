@@ -164,6 +164,16 @@ impl Document {
         }
     }
 
+    /// Returns the numbers of tasks without a sample and of all tasks, and the same of the samples that these are
+    /// compared with, where some have none.
+    pub(crate) fn missing_tasks(&self) -> Vec<(usize, usize)> {
+        std::iter::once(self)
+            .chain(self.against.as_deref())
+            .map(|of| (of.tasks - of.tasks_sampled, of.tasks))
+            .filter(|(missing, _)| *missing > 0)
+            .collect()
+    }
+
     /// Returns the number of samples without a score.
     pub(crate) fn n_unscored(&self) -> usize {
         self.all_samples()
@@ -195,13 +205,6 @@ impl Document {
             self.python,
             self.sandbox
         )];
-        let missing = self.tasks - self.tasks_sampled;
-        if missing > 0 {
-            lines.push(format!(
-                "{} without a sample; the rates are over the others",
-                count(missing, "task")
-            ));
-        }
         if self.forgeable {
             lines.push(
                 "the tests share the program's process: a hostile program can forge them"

@@ -131,8 +131,11 @@ fn is_early(number: u32) -> bool {
     EARLY_TASKS.contains(&number)
 }
 
-/// Whether a file is parquet, as the copies on the hub are; false if it cannot be read.
+/// Whether a file is parquet or called so, as the copies on the hub are; false if it cannot be read.
 fn is_parquet(path: &Path) -> bool {
+    if path.extension().is_some_and(|ending| ending == "parquet") {
+        return true;
+    }
     let mut magic = [0; 4];
     File::open(path)
         .and_then(|mut file| file.read_exact(&mut magic))
