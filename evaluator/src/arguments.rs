@@ -345,7 +345,7 @@ pub(crate) struct ScoreArguments {
     /// Name of the benchmark, such as humaneval+
     #[arg(long, value_name = "NAME")]
     pub(crate) benchmark: String,
-    /// The benchmark's data file as published, or hf:OWNER/NAME#FILE [default: the one in the cache folder]
+    /// The benchmark's data file or folder as published, or hf:OWNER/NAME#FILE [default: the file in the cache folder]
     #[arg(long, value_name = "FILE")]
     pub(crate) data: Option<PathBuf>,
     /// Extract the program from each answer first: fenced code blocks, without the prose around them

@@ -57,8 +57,7 @@ fn selection(benchmark: &Benchmark) -> Result<Selection> {
 
 fn locate(name: &str, data: Option<&Path>) -> Result<(Option<PathBuf>, Option<Provenance>)> {
     let default = slm_benchmarks::data_of(name).map(|data| data.file);
-    let found =
-        slm_cli::benchmark_data(data, default, slm_benchmarks::subset_of(name), &ENDINGS);
+    let found = slm_cli::benchmark_data(data, default, slm_benchmarks::subset_of(name), &ENDINGS);
     found.with_context(|| {
         let path = data.unwrap_or(Path::new("")).display();
         match slm_benchmarks::data_of(name) {

@@ -209,7 +209,8 @@ fn benchmark(key: String, benchmark: &Benchmark) -> Result<Option<Item>> {
         return Ok(None);
     };
     if let Some(path) = &benchmark.path
-        && let Some(fetched) = slm_cli::fetch_benchmark(path, slm_benchmarks::subset_of(name), &ENDINGS)?
+        && let Some(fetched) =
+            slm_cli::fetch_benchmark(path, slm_benchmarks::subset_of(name), &ENDINGS)?
     {
         let shown = path.to_string_lossy();
         let path = match fetched.provenance.files.len() {

@@ -70,9 +70,9 @@ pub fn fetch_benchmark(
     };
     let mut name = name?;
     fetch(&text, |hub, progress| {
-        let single = hub.fetch_file(&name, endings, progress);
-        let Err(error @ HubError::NoData { .. }) = single else {
-            return single;
+        let error = match hub.fetch_file(&name, endings, progress) {
+            Err(error @ HubError::NoData { .. }) => error,
+            fetched => return fetched,
         };
         if name.file.is_none() {
             name.file = subset.map(str::to_owned);

@@ -299,7 +299,12 @@ fn write_hub_form(project: &Project, file: &str, release: &TaskSet) {
         let Tests::Calls(calls) = task.hidden().open(&phase) else {
             panic!("{}: no calls", view.task_id);
         };
-        let inputs: Vec<&str> = calls.base.iter().chain(calls.plus.iter().flatten()).map(String::as_str).collect();
+        let inputs: Vec<&str> = calls
+            .base
+            .iter()
+            .chain(calls.plus.iter().flatten())
+            .map(String::as_str)
+            .collect();
         let is_mbpp = view.task_id.starts_with("Mbpp/");
         let (head, indent, called) = if is_mbpp {
             ("", "", view.entry_point.as_str())
@@ -314,7 +319,13 @@ fn write_hub_form(project: &Project, file: &str, release: &TaskSet) {
         );
         let solution = task.canonical_solution(&phase);
         let row = if is_mbpp {
-            let text: Vec<&str> = view.prompt.trim().trim_matches('"').trim().lines().collect();
+            let text: Vec<&str> = view
+                .prompt
+                .trim()
+                .trim_matches('"')
+                .trim()
+                .lines()
+                .collect();
             let (first, text) = text.split_last().expect("a test after the text");
             let id: u32 = view.task_id["Mbpp/".len()..].parse().expect("a number");
             json!({
@@ -344,7 +355,10 @@ fn check_hub_form(benchmark: &str, file: &str, generations: &str, stubs_pass: &[
     write_hub_form(&project, "test.parquet", &release);
     let hub = load(benchmark, Some(&project.path("test.parquet"))).expect("the hub's form");
     let prompts = |set: &TaskSet| -> Vec<String> {
-        set.tasks.iter().map(|task| task.view().prompt.clone()).collect()
+        set.tasks
+            .iter()
+            .map(|task| task.view().prompt.clone())
+            .collect()
     };
     assert_eq!(prompts(&hub), prompts(&release));
     check_solutions(&project, benchmark, "test.parquet", hub.tasks.iter(), &[]);
@@ -356,7 +370,10 @@ fn check_hub_form(benchmark: &str, file: &str, generations: &str, stubs_pass: &[
     let stubs: Vec<String> = hub.tasks.iter().map(stub).collect();
     project.write("stubs.jsonl", stubs.join("\n"));
     let path = path.display().to_string();
-    let generations = data(generations).expect("one of the files").display().to_string();
+    let generations = data(generations)
+        .expect("one of the files")
+        .display()
+        .to_string();
     for samples in ["stubs.jsonl", &generations] {
         let by_hub = ours(&score(&project, benchmark, "test.parquet", samples));
         let by_release = ours(&score(&project, benchmark, &path, samples));
@@ -368,7 +385,11 @@ fn check_hub_form(benchmark: &str, file: &str, generations: &str, stubs_pass: &[
             passed(&by_hub, |found| found.0),
             passed(&by_release, |found| found.0 && found.1),
         );
-        eprintln!("{benchmark}: {} of {} pass in both forms", by_hub.len(), hub.tasks.len());
+        eprintln!(
+            "{benchmark}: {} of {} pass in both forms",
+            by_hub.len(),
+            hub.tasks.len()
+        );
         assert_eq!(by_hub, by_release, "{benchmark}: {samples}");
         if samples == "stubs.jsonl" {
             assert_eq!(by_hub, stubs_pass, "{benchmark}");
@@ -402,7 +423,11 @@ fn mbpp_and_humaneval_in_the_hubs_form_get_the_verdicts_of_the_publishers_files(
     for (benchmark, file, subset) in [
         ("mbpp", "mbpp/mbpp.jsonl", "full"),
         ("mbpp-sanitized", "mbpp/sanitized-mbpp.json", "sanitized"),
-        ("humaneval", "humaneval/HumanEval.jsonl.gz", "openai_humaneval"),
+        (
+            "humaneval",
+            "humaneval/HumanEval.jsonl.gz",
+            "openai_humaneval",
+        ),
     ] {
         let Some(path) = data(file) else {
             return;
@@ -428,7 +453,9 @@ fn mbpp_and_humaneval_in_the_hubs_form_get_the_verdicts_of_the_publishers_files(
         let of_hub = load(benchmark, Some(&project.path("data"))).expect("the hub's form");
         let by_id = |set: &TaskSet| -> BTreeMap<String, Task> {
             let tasks = set.tasks.iter();
-            tasks.map(|task| (task.view().task_id.clone(), task.clone())).collect()
+            tasks
+                .map(|task| (task.view().task_id.clone(), task.clone()))
+                .collect()
         };
         // Equal tasks have equal hidden tests, so their verdicts are equal, too.
         assert_eq!(by_id(&of_hub), by_id(&of_file), "{benchmark}");

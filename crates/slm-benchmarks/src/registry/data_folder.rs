@@ -226,6 +226,9 @@ mod tests {
             assert!(error.starts_with(message), "{error}");
         }
         let empty = names("humaneval", &[]).expect_err("nothing");
-        assert!(empty.contains("a folder without a data file: it is empty"), "{empty}");
+        assert!(
+            empty.contains("a folder without a data file: it is empty"),
+            "{empty}"
+        );
     }
 }

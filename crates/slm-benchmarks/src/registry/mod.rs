@@ -148,7 +148,7 @@ impl Benchmark for FileBenchmark {
                 for (reason, n) in left_out {
                     *all.1.entry(reason).or_default() += n;
                 }
-                Ok(all)
+                Ok::<_, BenchmarkError>(all)
             });
         let (tasks, mut left_out) = read.map_err(|error| match error {
             BenchmarkError::Table(TableError::NotFound { path }) => BenchmarkError::NoFile {

@@ -82,13 +82,15 @@ pub(super) fn detect(path: &Path) -> Result<SampleFormat, SamplesError> {
     };
     let row = first.map_err(mistake)?;
     let has = |name: &str| row.fields.contains_key(name);
-    Ok(if has("question_id") && (has("code_list") || has("output_list")) {
-        SampleFormat::LiveCodeBench
-    } else if has("doc") && (has("filtered_resps") || has("resps")) {
-        SampleFormat::LmEval
-    } else {
-        SampleFormat::EvalPlus
-    })
+    Ok(
+        if has("question_id") && (has("code_list") || has("output_list")) {
+            SampleFormat::LiveCodeBench
+        } else if has("doc") && (has("filtered_resps") || has("resps")) {
+            SampleFormat::LmEval
+        } else {
+            SampleFormat::EvalPlus
+        },
+    )
 }
 
 fn beginning(path: &Path) -> Result<Vec<u8>, SamplesError> {

@@ -38,7 +38,9 @@ pub(super) fn read(
     if !fits {
         let expected = if limit_start.is_some() {
             let from = tasks.saturating_sub(start);
-            format!("at most {from}, one for each of the {tasks} tasks of {benchmark} from number {start} on")
+            format!(
+                "at most {from}, one for each of the {tasks} tasks of {benchmark} from number {start} on"
+            )
         } else {
             format!("{tasks}, one for each task of {benchmark}")
         };

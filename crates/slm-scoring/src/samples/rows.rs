@@ -21,12 +21,12 @@ pub(super) fn read(
     samples: &mut Reader<'_>,
 ) -> Result<(), SamplesError> {
     let ids = TaskIds::of(samples.tasks);
-    // The rows of a task that may occur once, with their places.
-    let mut seen: HashMap<usize, String> = HashMap::new();
+    // The entries of a task that may occur once.
+    let mut seen: HashMap<usize, usize> = HashMap::new();
     let mut filter: Option<Value> = None;
-    for row in slm_table::open(path).map_err(mistake)? {
+    for (entry, row) in (1..).zip(slm_table::open(path).map_err(mistake)?) {
         let row = row.map_err(mistake)?;
-        let row = SampleRow { row: &row };
+        let row = SampleRow { row: &row, entry };
         let (task, task_id) = match format {
             SampleFormat::LmEval => row.task_in_doc(&ids)?,
             SampleFormat::LiveCodeBench => row.task("question_id", row.get("question_id"), &ids)?,
@@ -40,10 +40,9 @@ pub(super) fn read(
             }
         }
         if format != SampleFormat::EvalPlus {
-            let place = row.row.place.to_string();
-            if let Some(first) = seen.insert(task, place) {
+            if let Some(first) = seen.insert(task, entry) {
                 return Err(row.invalid(format!(
-                    "the task `{task_id}` again, after {first}: expected one entry for each task\nhint: are two files joined in this one?"
+                    "the task `{task_id}` again, as in entry {first}: expected one for each task\nhint: are two files joined in this one?"
                 )));
             }
         }
@@ -58,6 +57,8 @@ pub(super) fn read(
 
 struct SampleRow<'a> {
     row: &'a Row,
+    /// Its number in the file, from 1: a list is often on one line.
+    entry: usize,
 }
 
 impl<'a> SampleRow<'a> {
@@ -66,7 +67,13 @@ impl<'a> SampleRow<'a> {
     }
 
     fn invalid(&self, problem: impl AsRef<str>) -> SamplesError {
-        SamplesError::Invalid(format!("{}: {}", self.row.place, problem.as_ref()))
+        let place = &self.row.place;
+        let problem = problem.as_ref();
+        SamplesError::Invalid(if place.number() == self.entry {
+            format!("{place}: {problem}")
+        } else {
+            format!("{place}, entry {}: {problem}", self.entry)
+        })
     }
 
     /// Finds the task that a field names.
@@ -87,16 +94,16 @@ impl<'a> SampleRow<'a> {
                 return Err(self.invalid(format!("no `{name}`, found {found}")));
             }
         };
-        let task = ids.find(&id).ok_or_else(|| self.invalid(ids.unknown(&id)))?;
+        let task = ids
+            .find(&id)
+            .ok_or_else(|| self.invalid(ids.unknown(&id)))?;
         Ok((task, id))
     }
 
     fn task_in_doc(&self, ids: &TaskIds<'_>) -> Result<(usize, String), SamplesError> {
         let Some(Value::Object(doc)) = self.get("doc") else {
             let found = names(&self.row.fields);
-            return Err(self.invalid(format!(
-                "no object `doc`, the task's row, found {found}"
-            )));
+            return Err(self.invalid(format!("no object `doc`, the task's row, found {found}")));
         };
         let id = doc.get("task_id").or_else(|| doc.get("question_id"));
         if id.is_none() {
@@ -188,9 +195,9 @@ impl<'a> SampleRow<'a> {
                 }
                 Value::Null => samples.push_null(task, task_id.to_owned()),
                 _ => {
-                    return Err(self.invalid(format!(
-                        "item {i} of `{name}` is neither text nor null"
-                    )));
+                    return Err(
+                        self.invalid(format!("item {i} of `{name}` is neither text nor null"))
+                    );
                 }
             }
         }
@@ -221,7 +228,10 @@ impl<'a> SampleRow<'a> {
         }
         // A filter of code tasks makes whole programs; without one, an answer continues a prompt that is code.
         let is_raw = !is_filtered || self.get("filter").and_then(Value::as_str) == Some("none");
-        let continues = is_raw && self.get("doc").is_some_and(|doc| doc["entry_point"].is_string());
+        let continues = is_raw
+            && self
+                .get("doc")
+                .is_some_and(|doc| doc["entry_point"].is_string());
         for text in texts {
             let Some(text) = text else {
                 samples.push_null(task, task_id.to_owned());

@@ -13,8 +13,8 @@ use slm_benchmarks::{ScoringPhase, TaskSet};
 use slm_repository::TreePools;
 use slm_sandbox::{Interpreter, Level, LevelChoice, Limits, Sandbox};
 use slm_scoring::{
-    ExpectedOutputCache, Sample, SamplesError, Score, ScoreCache, Scorer, ScoringProgress,
-    SampleOptions, read_samples,
+    ExpectedOutputCache, Sample, SampleOptions, SamplesError, Score, ScoreCache, Scorer,
+    ScoringProgress, read_samples,
 };
 
 /// Our own programs need no isolation, and the test process is no sandbox helper.

@@ -10,14 +10,21 @@ use crate::support::{finish, says};
 
 fn golden(path: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let path = folder.join("../crates/slm-benchmarks/tests/it/golden/hub").join(path);
+    let path = folder
+        .join("../crates/slm-benchmarks/tests/it/golden/hub")
+        .join(path);
     path.display().to_string()
 }
 
 fn scored(project: &Project, benchmark: &str, data: &str, samples: &[Value]) -> Finished {
     let lines: Vec<String> = samples.iter().map(Value::to_string).collect();
     project.write("samples.jsonl", lines.join("\n"));
-    finish(&mut super::score_command(project, benchmark, data, "samples.jsonl"))
+    finish(&mut super::score_command(
+        project,
+        benchmark,
+        data,
+        "samples.jsonl",
+    ))
 }
 
 fn found(finished: &Finished) -> Value {
@@ -45,15 +52,23 @@ fn test_programs_of_the_hub_judge_as_the_release_does() {
             completion("HumanEval/9002", "    return items[0]\n"),
             completion("HumanEval/9002", "    return items[-1]\n"),
             // No program decides by what it returns whether it is right.
-            completion("HumanEval/9000", "    class Any(float):\n        def __eq__(self, other): return True\n    return Any(9)\n"),
+            completion(
+                "HumanEval/9000",
+                "    class Any(float):\n        def __eq__(self, other): return True\n    return Any(9)\n",
+            ),
             completion("HumanEval/9001", "    raise SystemExit(0)\n"),
         ],
     );
     let found = found(&finished);
-    let words: Vec<&str> = verdicts(&found).iter().filter_map(|word| word.as_str()).collect();
+    let words: Vec<&str> = verdicts(&found)
+        .iter()
+        .filter_map(|word| word.as_str())
+        .collect();
     assert_eq!(
         words[..7],
-        ["passed", "passed", "failed", "passed", "failed", "passed", "failed"],
+        [
+            "passed", "passed", "failed", "passed", "failed", "passed", "failed"
+        ],
         "{}",
         finished.stderr
     );
@@ -70,9 +85,15 @@ fn a_task_whose_test_needs_a_missing_package_is_unscored() {
         "mbpp+",
         &golden("mbppplus"),
         &[
-            solution("Mbpp/9000", "def pairs(items):\n    return [tuple(pair) for pair in items]\n"),
+            solution(
+                "Mbpp/9000",
+                "def pairs(items):\n    return [tuple(pair) for pair in items]\n",
+            ),
             solution("9000", "def pairs(items):\n    return []\n"),
-            solution("Mbpp/9001", "def Diff(a, b):\n    return sorted(set(a) ^ set(b), reverse=True)\n"),
+            solution(
+                "Mbpp/9001",
+                "def Diff(a, b):\n    return sorted(set(a) ^ set(b), reverse=True)\n",
+            ),
             solution("Mbpp/9002", "def negate(x):\n    return -x\n"),
         ],
     );
@@ -80,7 +101,12 @@ fn a_task_whose_test_needs_a_missing_package_is_unscored() {
     let found = found(&finished);
     assert_eq!(
         verdicts(&found).into_iter().cloned().collect::<Vec<_>>(),
-        [json!("passed"), json!("failed"), json!("passed"), Value::Null]
+        [
+            json!("passed"),
+            json!("failed"),
+            json!("passed"),
+            Value::Null
+        ]
     );
     says(
         &finished.stderr,
@@ -91,23 +117,45 @@ fn a_task_whose_test_needs_a_missing_package_is_unscored() {
 #[test]
 fn a_data_set_of_several_benchmarks_and_splits_comes_from_the_hub() {
     let (hub, project) = (FakeHub::new(), Project::new());
-    let parts = ["full/prompt", "full/test", "full/train", "full/validation", "sanitized/test", "sanitized/train"];
+    let parts = [
+        "full/prompt",
+        "full/test",
+        "full/train",
+        "full/validation",
+        "sanitized/test",
+        "sanitized/train",
+    ];
     let names = parts.map(|part| format!("{part}-00000-of-00001.parquet"));
-    let files = names.each_ref().map(|name| std::fs::read(golden(&format!("mbpp/{name}"))).expect("a golden"));
-    let files: Vec<(&str, &[u8])> = names.iter().map(String::as_str).zip(files.iter().map(Vec::as_slice)).collect();
+    let files = names
+        .each_ref()
+        .map(|name| std::fs::read(golden(&format!("mbpp/{name}"))).expect("a golden"));
+    let files: Vec<(&str, &[u8])> = names
+        .iter()
+        .map(String::as_str)
+        .zip(files.iter().map(Vec::as_slice))
+        .collect();
     hub.publish("datasets", "tiny/mbpp", "main", &files);
     let score = |benchmark: &str, data: &str, task: u32| {
         let program = format!("def f{task}(x):\n    return x + {task}\n");
         let sample = json!({"task_id": format!("Mbpp/{task}"), "solution": program});
         project.write("samples.jsonl", sample.to_string());
         let mut command = super::score_command(&project, benchmark, data, "samples.jsonl");
-        finish(command.env("HF_ENDPOINT", hub.url()).env_remove("HF_HUB_OFFLINE"))
+        finish(
+            command
+                .env("HF_ENDPOINT", hub.url())
+                .env_remove("HF_HUB_OFFLINE"),
+        )
     };
     for (benchmark, data, task, tasks) in [
         ("mbpp", "hf:tiny/mbpp", 511, 7),
         ("mbpp-sanitized", "hf:tiny/mbpp", 602, 2),
         ("mbpp", "hf:tiny/mbpp#full", 11, 7),
-        ("mbpp", "hf:tiny/mbpp#full/test-00000-of-00001.parquet", 12, 2),
+        (
+            "mbpp",
+            "hf:tiny/mbpp#full/test-00000-of-00001.parquet",
+            12,
+            2,
+        ),
     ] {
         let finished = score(benchmark, data, task);
         let found = found(&finished);

@@ -27,11 +27,7 @@ pub(super) fn is_test_program(test: &str) -> bool {
 ///
 /// # Errors
 /// [`BenchmarkError::WantsRelease`] for the original benchmark, whose tests are others; a row without a required column.
-pub(super) fn read(
-    path: &Path,
-    family: Family,
-    data: Data,
-) -> Result<Vec<Task>, BenchmarkError> {
+pub(super) fn read(path: &Path, family: Family, data: Data) -> Result<Vec<Task>, BenchmarkError> {
     let original = || BenchmarkError::WantsRelease {
         path: path.to_owned(),
         found: "the original benchmark, without the tests that EvalPlus added",

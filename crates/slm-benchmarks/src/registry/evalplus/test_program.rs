@@ -52,10 +52,7 @@ pub(super) fn parse(text: &str) -> Option<TestProgram<'_>> {
     }
     let arguments = items(inputs)?;
     Some(TestProgram {
-        arguments: arguments
-            .into_iter()
-            .map(as_tuple)
-            .collect::<Option<_>>()?,
+        arguments: arguments.into_iter().map(as_tuple).collect::<Option<_>>()?,
         results,
         called: called(comparison)?,
         atol: tolerance(comparison)?,
@@ -72,7 +69,11 @@ fn assignment<'a>(text: &'a str, name: &str) -> Option<(&'a str, &'a str, &'a st
             .strip_prefix(name)
             .and_then(|rest| rest.strip_prefix(" = "));
         if let Some(value) = value.filter(|value| value.starts_with('[')) {
-            return Some((&text[..start], value.trim_end(), &text[start + line.len()..]));
+            return Some((
+                &text[..start],
+                value.trim_end(),
+                &text[start + line.len()..],
+            ));
         }
         start += line.len();
     }
