@@ -11,8 +11,17 @@ type Side<'a> = (&'a str, &'a [Sample], &'a [Score]);
 /// Compares the samples of `other` with those of `base`. Samples without a score are in no pair.
 pub(super) fn compare(set: &TaskSet, base: Side<'_>, other: Side<'_>) -> OutsideComparison {
     let (of_base, of_other) = (answers(set, base), answers(set, other));
-    let side = |(name, ..): Side<'_>, answers| OutsideAnswers { name, answers };
-    OutsideComparison::new(set.benchmark, side(base, &of_base), side(other, &of_other))
+    OutsideComparison::new(
+        set.benchmark,
+        OutsideAnswers {
+            name: base.0,
+            answers: &of_base,
+        },
+        OutsideAnswers {
+            name: other.0,
+            answers: &of_other,
+        },
+    )
 }
 
 fn answers(set: &TaskSet, (_, samples, scores): Side<'_>) -> Vec<OutsideAnswer> {
