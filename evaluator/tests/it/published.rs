@@ -291,8 +291,9 @@ fn examples_that_workflows_may_see_are_right() {
     check_examples("mbpp-sanitized", "mbpp/sanitized-mbpp.json", &[]);
 }
 
-/// Writes the tasks of a release as the rows of the hub's data set: each task's calls as one test program.
-fn write_hub_form(project: &Project, file: &str, release: &TaskSet) {
+/// Writes the tasks of a release as the rows of the hub's data set: each task's calls as one test program. Rows with
+/// lists are JSON Lines, since lists in parquet are written as text here.
+fn write_hub_form(project: &Project, release: &TaskSet) -> &'static str {
     let phase = ScoringPhase::begin();
     let row = |task: &Task| {
         let view = task.view();
@@ -341,7 +342,17 @@ fn write_hub_form(project: &Project, file: &str, release: &TaskSet) {
         row.as_object().expect("an object").clone()
     };
     let rows: Vec<_> = release.tasks.iter().map(row).collect();
-    slm_table::write_parquet(&project.path(file), &rows).expect("a parquet file");
+    if release.benchmark == "humaneval+" {
+        slm_table::write_parquet(&project.path("test.parquet"), &rows).expect("a parquet file");
+        return "test.parquet";
+    }
+    project.write("test.jsonl", json_lines(&rows));
+    "test.jsonl"
+}
+
+fn json_lines(rows: &[serde_json::Map<String, Value>]) -> String {
+    let lines = rows.iter().map(|row| Value::from(row.clone()).to_string());
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Checks the hub's form of a release: the same prompts, all canonical solutions pass, and no other verdict than by the
@@ -352,8 +363,8 @@ fn check_hub_form(benchmark: &str, file: &str, generations: &str, stubs_pass: &[
     };
     let project = Project::new();
     let release = load(benchmark, Some(&path)).expect("the publisher's file");
-    write_hub_form(&project, "test.parquet", &release);
-    let hub = load(benchmark, Some(&project.path("test.parquet"))).expect("the hub's form");
+    let file = write_hub_form(&project, &release);
+    let hub = load(benchmark, Some(&project.path(file))).expect("the hub's form");
     let prompts = |set: &TaskSet| -> Vec<String> {
         set.tasks
             .iter()
@@ -361,7 +372,7 @@ fn check_hub_form(benchmark: &str, file: &str, generations: &str, stubs_pass: &[
             .collect()
     };
     assert_eq!(prompts(&hub), prompts(&release));
-    check_solutions(&project, benchmark, "test.parquet", hub.tasks.iter(), &[]);
+    check_solutions(&project, benchmark, file, hub.tasks.iter(), &[]);
 
     let stub = |task: &Task| {
         let text = format!("def {}(*_):\n    pass\n", task.view().entry_point);
@@ -375,7 +386,7 @@ fn check_hub_form(benchmark: &str, file: &str, generations: &str, stubs_pass: &[
         .display()
         .to_string();
     for samples in ["stubs.jsonl", &generations] {
-        let by_hub = ours(&score(&project, benchmark, "test.parquet", samples));
+        let by_hub = ours(&score(&project, benchmark, file, samples));
         let by_release = ours(&score(&project, benchmark, &path, samples));
         let passed = |all: &Verdicts, of: fn(&(bool, bool)) -> bool| -> Vec<String> {
             let passed = all.iter().filter(|(_, found)| of(found));
@@ -417,7 +428,7 @@ fn mbpp_plus_in_the_hubs_form_gets_the_verdicts_of_the_release() {
     );
 }
 
-/// Converts a publisher's rows into parquet files of the hub, one for each part of the split.
+/// Divides a publisher's rows into files as on the hub, one for each part of the split.
 #[test]
 fn mbpp_and_humaneval_in_the_hubs_form_get_the_verdicts_of_the_publishers_files() {
     for (benchmark, file, subset) in [
@@ -444,10 +455,9 @@ fn mbpp_and_humaneval_in_the_hubs_form_get_the_verdicts_of_the_publishers_files(
             };
             parts.entry(part).or_default().push(row);
         }
-        std::fs::create_dir_all(project.path(&format!("data/{subset}"))).expect("a folder");
         for (part, rows) in &parts {
-            let file = format!("data/{subset}/{part}-00000-of-00001.parquet");
-            slm_table::write_parquet(&project.path(&file), rows).expect("a file");
+            let file = format!("data/{subset}/{part}-00000-of-00001.jsonl");
+            project.write(&file, json_lines(rows));
         }
         let of_file = load(benchmark, Some(&path)).expect("the publisher's file");
         let of_hub = load(benchmark, Some(&project.path("data"))).expect("the hub's form");

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use slm_benchmarks::{
     Asserts, Calls, Evaluated, Expected, Oracle, ScoringPhase, Split, TaskSet, Tests, load,
     load_few_shot,
@@ -154,15 +154,12 @@ fn other_entries_of_a_folder_are_counted() {
     );
 }
 
-/// Loads rows written as parquet; the message without the folder.
+/// Loads rows written as JSON Lines, the other form of the same data; the message without the folder.
 fn load_rows(benchmark: &str, rows: &[Value]) -> Result<TaskSet, String> {
     let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("test.parquet");
-    let rows: Vec<Map<String, Value>> = rows
-        .iter()
-        .map(|row| row.as_object().expect("an object").clone())
-        .collect();
-    slm_table::write_parquet(&path, &rows).expect("a file");
+    let path = folder.path().join("test.jsonl");
+    let lines: Vec<String> = rows.iter().map(Value::to_string).collect();
+    fs::write(&path, lines.join("\n")).expect("a file");
     let place = format!("{}/", folder.path().display());
     load(benchmark, Some(&path)).map_err(|error| error.to_string().replace(&place, ""))
 }
@@ -237,7 +234,7 @@ fn what_is_wrong_with_a_row_is_named_with_its_place() {
         .map(|_| ())
         .expect_err(message);
         assert!(
-            error.starts_with(&format!("test.parquet, row 2: {message}")),
+            error.starts_with(&format!("test.jsonl:2: {message}")),
             "{error}"
         );
     }
@@ -256,7 +253,7 @@ fn what_is_wrong_with_a_row_is_named_with_its_place() {
             .map(|_| ())
             .expect_err(message);
         assert!(
-            error.starts_with(&format!("test.parquet, row 2: {message}")),
+            error.starts_with(&format!("test.jsonl:2: {message}")),
             "{error}"
         );
     }
