@@ -2,7 +2,7 @@
 //!
 //! The inputs are read from the program. As in the release, the canonical solution defines the correct results, and the
 //! rules of comparison are those of [`oracle`]: a program gets the same verdict as by the release. Base and extra tests
-//! cannot be told apart, so they are one suite. A test program of another form than the publisher's runs as a single
+//! are not distinguished there, so they are one suite. A test program of another form than the publisher's runs as a single
 //! test, in a process apart from the program.
 //!
 //! # Source
