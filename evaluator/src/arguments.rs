@@ -329,23 +329,34 @@ const SCORE_EXAMPLES: &str = "\
 Examples:
   evaluator score --benchmark humaneval+ --data HumanEvalPlus.jsonl.gz samples.jsonl
   evaluator score --benchmark mbpp+ --data MbppPlus.jsonl.gz --json --extract answers.jsonl.gz
+  evaluator score --benchmark humaneval+ --data hf:evalplus/humanevalplus tuned.jsonl --against base.jsonl
 
 A line of the file is {\"task_id\": ..., \"solution\": ...}, a whole program, or {\"task_id\": ..., \"completion\": ...}, \
-which continues the task's prompt. Several lines per task give pass@k; tasks without a line do not count. Scores are \
-cached by content: a repeated command finishes at once, an interrupted one resumes, and a changed program is scored \
+which continues the task's prompt. Folders of EvalPlus, lists of LiveCodeBench, generations.json of \
+bigcode-evaluation-harness and samples_*.jsonl of lm-evaluation-harness are recognised. Several lines per task give \
+pass@k; tasks without a line do not count. With --against, the two files are compared task by task. Scores are cached by content: a repeated command finishes at once, an interrupted one resumes, and a changed program is scored \
 again.
 
 Environment: SLM_CACHE sets the folder of scores, expected outputs and data, PYTHON the Python interpreter.";
 
 #[derive(Debug, Args)]
 pub(crate) struct ScoreArguments {
-    /// Samples as .jsonl or .jsonl.gz, in the format of EvalPlus
+    /// File or folder of samples
     #[arg(value_name = "SAMPLES")]
     pub(crate) samples: PathBuf,
+    /// Samples of a base model on the same tasks: the report compares SAMPLES with them, task by task
+    #[arg(long, value_name = "BASE")]
+    pub(crate) against: Option<PathBuf>,
+    /// Format of the samples [default: by their structure]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) format: Option<SampleFormatName>,
+    /// For generations without task ids: number of the first task, from 0, as in bigcode-evaluation-harness
+    #[arg(long, value_name = "N")]
+    pub(crate) limit_start: Option<usize>,
     /// Name of the benchmark, such as humaneval+
     #[arg(long, value_name = "NAME")]
     pub(crate) benchmark: String,
-    /// The benchmark's data file as published, or hf:OWNER/NAME#FILE [default: the one in the cache folder]
+    /// The benchmark's data file or folder as published, or hf:OWNER/NAME#FILE [default: the file in the cache folder]
     #[arg(long, value_name = "FILE")]
     pub(crate) data: Option<PathBuf>,
     /// Extract the program from each answer first: fenced code blocks, without the prose around them
@@ -362,6 +373,21 @@ pub(crate) struct ScoreArguments {
     /// Print one JSON document with every sample instead of a table
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// The formats of `slm_scoring::SampleFormat`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SampleFormatName {
+    /// Rows with task_id and solution or completion
+    Evalplus,
+    /// Folder of programs such as HumanEval_0/0.py
+    Folder,
+    /// Rows with question_id and code_list
+    Livecodebench,
+    /// List with a list of programs for each task, without ids
+    Bigcode,
+    /// Rows with doc, resps and filtered_resps
+    LmEval,
 }
 
 const TASKS_EXAMPLES: &str = "\

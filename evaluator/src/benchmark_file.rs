@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use slm_benchmarks::{BenchmarkError, Selection, TaskSet};
 use slm_cli::{Provenance, UserMistake};
 use slm_config::{Benchmark, BenchmarkSplit};
@@ -57,7 +57,17 @@ fn selection(benchmark: &Benchmark) -> Result<Selection> {
 
 fn locate(name: &str, data: Option<&Path>) -> Result<(Option<PathBuf>, Option<Provenance>)> {
     let default = slm_benchmarks::data_of(name).map(|data| data.file);
-    slm_cli::benchmark_data(data, default, &ENDINGS)
+    let found = slm_cli::benchmark_data(data, default, slm_benchmarks::subset_of(name), &ENDINGS);
+    found.with_context(|| {
+        let path = data.unwrap_or(Path::new("")).display();
+        match slm_benchmarks::data_of(name) {
+            Some(of) => format!(
+                "the benchmark `{name}` needs {path}, or in its place the file {} of {}",
+                of.file, of.publisher
+            ),
+            None => format!("the benchmark `{name}` needs {path}"),
+        }
+    })
 }
 
 /// Maps a fault of a benchmark's file to a user mistake, unless the operating system refused access to it.

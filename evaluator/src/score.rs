@@ -1,5 +1,6 @@
 //! `evaluator score`: scores a file of samples against a benchmark's hidden tests, top to bottom.
 
+mod against;
 mod document;
 
 use std::path::Path;
@@ -9,15 +10,17 @@ use slm_benchmarks::{ScoringPhase, TaskSet};
 use slm_cli::{Failure, Progress, UserMistake};
 use slm_sandbox::{Limits, Sandbox};
 use slm_scoring::{
-    ExpectedOutputCache, Sample, SamplesError, Score, ScoreCache, Scorer, ScoringProgress,
+    ExpectedOutputCache, Sample, SampleFormat, SampleOptions, Samples, SamplesError, Score,
+    ScoreCache, Scorer, ScoringProgress,
 };
 
-use crate::arguments::ScoreArguments;
+use crate::arguments::{SampleFormatName, ScoreArguments};
 use crate::benchmark_file::load_tasks;
 use crate::repositories;
 use document::{Document, count};
 
-/// Scores a file of samples, and prints the scores in the file's order.
+/// Scores a file of samples, and prints the scores in the file's order; with another file to compare with, also the
+/// paired differences.
 pub(crate) fn run(arguments: &ScoreArguments) -> Result<(), Failure> {
     let document = score(arguments)?;
     if arguments.json {
@@ -25,6 +28,11 @@ pub(crate) fn run(arguments: &ScoreArguments) -> Result<(), Failure> {
         slm_cli::document(&text);
     } else {
         slm_cli::result(&document.table());
+    }
+    for (missing, tasks) in document.missing_tasks() {
+        slm_cli::note(&format!(
+            "{missing} of {tasks} tasks have no sample; the rates are over the others"
+        ));
     }
     if !arguments.extract
         && let Some(hint) = document.hint()
@@ -47,7 +55,11 @@ pub(crate) fn run(arguments: &ScoreArguments) -> Result<(), Failure> {
 fn score(arguments: &ScoreArguments) -> Result<Document> {
     let (cache_dir, name) = (slm_cli::cache_dir(), &arguments.benchmark);
     let (set, _) = load_tasks(name, arguments.data.as_deref())?;
-    let samples = read_samples(&arguments.samples, &set, arguments.extract)?;
+    let samples = read_samples(&arguments.samples, &set, arguments)?;
+    let base = match &arguments.against {
+        Some(path) => Some((path, read_samples(path, &set, arguments)?)),
+        None => None,
+    };
 
     let mut sandbox = arguments
         .sandbox
@@ -63,17 +75,31 @@ fn score(arguments: &ScoreArguments) -> Result<Document> {
     }
     // All samples were written before this command started: their generation is over.
     let phase = ScoringPhase::begin();
-    let scores = run_tests(&set, &samples, &sandbox, &phase, &mut cache)?;
+    let scores = run_tests(&set, &samples.samples, &sandbox, &phase, &mut cache)?;
     let level = sandbox.level().to_string();
     let python = &sandbox.interpreter().version;
-    Ok(Document::new(
-        &set, &samples, &scores, python, &level, &phase,
-    ))
+    let document = Document::new(&set, &samples, &scores, python, &level, &phase);
+    let Some((path, base)) = base else {
+        return Ok(document);
+    };
+    let base_scores = run_tests(&set, &base.samples, &sandbox, &phase, &mut cache)?;
+    let of_base = Document::new(&set, &base, &base_scores, python, &level, &phase);
+    let names = [path, &arguments.samples].map(|path| path.display().to_string());
+    let comparison = against::compare(
+        &set,
+        (&names[0], &base.samples, &base_scores),
+        (&names[1], &samples.samples, &scores),
+    );
+    Ok(document.compared(of_base, comparison))
 }
 
-fn read_samples(path: &Path, set: &TaskSet, extract: bool) -> Result<Vec<Sample>> {
-    let read = slm_scoring::read_samples(path, &set.tasks, extract);
-    let read = read.map_err(|error| match error {
+fn read_samples(path: &Path, set: &TaskSet, arguments: &ScoreArguments) -> Result<Samples> {
+    let options = SampleOptions {
+        extract: arguments.extract,
+        format: arguments.format.map(SampleFormat::from),
+        limit_start: arguments.limit_start,
+    };
+    let read = slm_scoring::read_samples(path, set, options).map_err(|error| match error {
         SamplesError::Invalid(problem) => UserMistake(problem).into(),
         other => anyhow::Error::from(other),
     })?;
@@ -84,7 +110,22 @@ fn read_samples(path: &Path, set: &TaskSet, extract: bool) -> Result<Vec<Sample>
             path.display()
         ));
     }
-    Ok(read.samples)
+    for (reason, n) in &read.odd {
+        slm_cli::note(&format!("{}: {n} times: {reason}", path.display()));
+    }
+    Ok(read)
+}
+
+impl From<SampleFormatName> for SampleFormat {
+    fn from(name: SampleFormatName) -> Self {
+        match name {
+            SampleFormatName::Evalplus => Self::EvalPlus,
+            SampleFormatName::Folder => Self::Folder,
+            SampleFormatName::Livecodebench => Self::LiveCodeBench,
+            SampleFormatName::Bigcode => Self::BigCode,
+            SampleFormatName::LmEval => Self::LmEval,
+        }
+    }
 }
 
 /// Scores the samples that have no cached score, with a progress bar for each of the two phases.

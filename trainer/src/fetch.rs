@@ -209,16 +209,21 @@ fn benchmark(key: String, benchmark: &Benchmark) -> Result<Option<Item>> {
         return Ok(None);
     };
     if let Some(path) = &benchmark.path
-        && let Some(fetched) = slm_cli::fetch_data_file(path, &ENDINGS)?
+        && let Some(fetched) =
+            slm_cli::fetch_benchmark(path, slm_benchmarks::subset_of(name), &ENDINGS)?
     {
         let shown = path.to_string_lossy();
-        let path = fetched.paths().remove(0);
+        let path = match fetched.provenance.files.len() {
+            1 => fetched.paths().remove(0),
+            _ => fetched.folder.clone(),
+        };
         return Ok(Some(Item::of_hub(key, &shown, path, fetched)));
     }
     let cached = || slm_cli::cached_data_file(data.file);
     let path = benchmark.path.clone().unwrap_or_else(cached);
-    if path.is_file() {
-        let files = [path.clone()];
+    if path.exists() {
+        let files = slm_benchmarks::data_files(name, &path)
+            .map_err(|error| UserMistake(format!("`{key}`: {error}")))?;
         return Item::of_files(key, name, From::Local, path, &files).map(Some);
     }
     let problem = format!(

@@ -69,7 +69,7 @@ pub enum BenchmarkError {
     },
     /// A data file is a copy that lacks fields of the publisher's release.
     #[error(
-        "{}: {found}, expected the JSON Lines of the release, with `base_input` and `plus_input`\nhint: this benchmark needs {file}; {publisher} publishes it",
+        "{}: {found}, expected the JSON Lines of the release, with `base_input` and `plus_input`, or the hub's parquet, whose `test` loops over `inputs`\nhint: this benchmark needs {file}; {publisher} publishes it",
         path.display()
     )]
     WantsRelease {

@@ -56,6 +56,9 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn need(&self, name: &str) -> Result<&'a Value, BenchmarkError> {
         self.get(name).ok_or_else(|| {
+            if self.fields.contains_key(name) {
+                return self.malformed(format!("field `{name}` is null"));
+            }
             let present: Vec<&str> = self.fields.keys().map(String::as_str).collect();
             self.malformed(format!(
                 "no field `{name}`, found {}\nhint: is this the data file of another benchmark?",

@@ -46,8 +46,8 @@ pub use overlap::Overlap;
 pub use parsons::{PARSONS_SUFFIX, PARSONS_WORDINGS, Parsons, TOO_FEW_WRONG_LINES};
 pub use registry::{
     ClassTask, Embedded, MBPP_SHOTS, MBPP_TEST_SPLIT, NAMES, REPOSITORY, REPOSITORY_VERSION,
-    TaskSet, by_name, data_of, load, load_few_shot, load_selected, mbpp_shots, open,
-    training_tasks,
+    TaskSet, by_name, data_files, data_of, load, load_few_shot, load_selected, mbpp_shots, open,
+    subset_of, training_tasks,
 };
 pub use repository_tests::{RepositoryTarget, RepositoryTest, RepositoryTestKind, RepositoryTests};
 pub use selection::Selection;

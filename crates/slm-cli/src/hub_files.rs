@@ -54,20 +54,48 @@ pub fn fetch_dataset(text: &str, part: Part<'_>, endings: &[&str]) -> Result<Opt
     .map(Some)
 }
 
-/// Fetches the data file `path`, if it is `hf:OWNER/NAME[@REVISION][#FILE]`. Returns `None` for a local file.
+/// Fetches the data of a benchmark, if `path` is `hf:OWNER/NAME[@REVISION][#FILE]`: a single file, or else all files of the
+/// folder in the name, or of the folder `subset`. Returns `None` for a local file.
 ///
 /// # Errors
-/// As [`slm_hub::Hub::fetch_file`].
-pub fn fetch_data_file(path: &Path, endings: &[&str]) -> Result<Option<Fetched>> {
+/// As [`slm_hub::Hub::fetch_file`] and [`slm_hub::Hub::fetch_dataset`].
+pub fn fetch_benchmark(
+    path: &Path,
+    subset: Option<&str>,
+    endings: &[&str],
+) -> Result<Option<Fetched>> {
     let text = path.to_string_lossy();
     let Some(name) = HubName::parse(&text) else {
         return Ok(None);
     };
-    let name = name?;
+    let mut name = name?;
     fetch(&text, |hub, progress| {
-        hub.fetch_file(&name, endings, progress)
+        let error = match hub.fetch_file(&name, endings, progress) {
+            Err(error @ HubError::NoData { .. }) => error,
+            fetched => return fetched,
+        };
+        if name.file.is_none() {
+            name.file = subset.map(str::to_owned);
+        }
+        // The files of a pattern may be in several folders, or among others.
+        if name.file.as_ref().is_none_or(|file| file.contains('*')) {
+            return Err(error);
+        }
+        match hub.fetch_dataset(&name, Part::default(), endings, progress) {
+            Err(HubError::NoFile { .. }) => Err(error),
+            fetched => fetched,
+        }
     })
     .map(Some)
+}
+
+/// Returns the path of a benchmark's fetched data: of its file, or of the folder with its files.
+pub fn data_path(fetched: &Fetched) -> Option<PathBuf> {
+    let mut paths = fetched.paths();
+    if paths.len() > 1 {
+        return paths[0].parent().map(Path::to_owned);
+    }
+    paths.pop()
 }
 
 /// Returns the default path of a benchmark's data file, in the cache folder.
@@ -78,22 +106,25 @@ pub fn cached_data_file(name: &str) -> PathBuf {
 /// Returns the data file of a benchmark: `named`, fetched from the hub if necessary, or else the file `default` in the
 /// cache folder, which may not exist; also returns the provenance of a file from the hub. `None` without either.
 ///
+/// `subset` is the benchmark's folder in its data set, see [`fetch_benchmark`].
+///
 /// # Errors
-/// As [`fetch_data_file`].
+/// As [`fetch_benchmark`].
 pub fn benchmark_data(
     named: Option<&Path>,
     default: Option<&str>,
+    subset: Option<&str>,
     endings: &[&str],
 ) -> Result<(Option<PathBuf>, Option<Provenance>)> {
     let fetched = match named {
-        Some(path) => fetch_data_file(path, endings)?,
+        Some(path) => fetch_benchmark(path, subset, endings)?,
         None => None,
     };
     let Some(fetched) = fetched else {
         let cached = || default.map(cached_data_file);
         return Ok((named.map(Path::to_owned).or_else(cached), None));
     };
-    Ok((fetched.paths().pop(), Some(fetched.provenance)))
+    Ok((data_path(&fetched), Some(fetched.provenance)))
 }
 
 fn fetch(

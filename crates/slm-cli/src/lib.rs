@@ -33,7 +33,7 @@ pub use gpu::{
     DeviceUse, break_backend, check_backend, guarded, open_device, open_device_unwatched,
     prepare_device,
 };
-pub use hub_files::{benchmark_data, cached_data_file, fetch_data_file, fetch_dataset};
+pub use hub_files::{benchmark_data, cached_data_file, data_path, fetch_benchmark, fetch_dataset};
 pub use interrupt::{
     PARENT_PIPE, SavedMeanwhile, StopRequest, Unfinished, command_to_continue, saved_meanwhile,
     saved_so_far, shell_word, watch_interrupts,

@@ -19,8 +19,8 @@ pub(crate) const NAME_TYPE: &str = "BenchmarkName";
 pub struct Benchmark {
     /// Which benchmark: one of the names that the recipe was read with.
     pub name: String,
-    /// Its data file, as the publisher has it, relative to the current folder; or `hf:OWNER/NAME#FILE`, a file of a
-    /// data set on the Hugging Face hub. Default: the one in the cache folder.
+    /// Its data file, as the publisher has it, or a folder of such files, relative to the current folder; or
+    /// `hf:OWNER/NAME#FILE`, a file or folder of a data set on the Hugging Face hub. Default: the one in the cache folder.
     pub path: Option<PathBuf>,
     /// The part of the publisher's split that is used. Default: all tasks of the file.
     pub split: Option<BenchmarkSplit>,
@@ -86,7 +86,7 @@ impl Benchmark {
             absent: Some("the one in the cache folder"),
             aliases: &[],
             doc: &[
-                "Its data file as published, relative to the recipe's folder or the working directory, or `hf:OWNER/NAME#FILE`, a file of a data set on the Hugging Face hub.",
+                "Its data file as published or a folder of such files, relative to the recipe's folder or the working directory, or `hf:OWNER/NAME#FILE`, a file or folder of a data set on the Hugging Face hub.",
             ],
         },
         Key {

@@ -18,6 +18,7 @@ pub mod html;
 pub mod markdown;
 mod measure;
 mod number;
+mod outside_answers;
 mod page;
 mod plan;
 mod published;
@@ -44,6 +45,7 @@ pub use cell::{Cell, Decoding};
 pub use charts::{LossCurve, RoundCurves, draw_loss_curve, draw_round_curves};
 pub use code_metric::ProgramMetrics;
 pub use costs::{CellCost, cell_costs, short_budgets};
+pub use outside_answers::{OutsideAnswer, OutsideAnswers, OutsideComparison};
 pub use plan::{CollaborationPlan, Experiment, Plan, PlanError, SweepPlan};
 pub use record::{OLDEST_RECORD, RECORD_VERSION, RunInfo, STATISTICS, SampleRecord};
 pub use run_cost::{

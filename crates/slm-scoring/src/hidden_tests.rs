@@ -250,7 +250,12 @@ fn can_import(package: &str, sandbox: &Sandbox) -> Result<bool, ScoringError> {
 /// Returns whether the task itself, in its prompt, tests or canonical solution, imports a package.
 fn imports(task: &Task, tests: &Tests, phase: &ScoringPhase, package: &str) -> bool {
     let own: String = match tests {
-        Tests::Asserts(asserts) => format!("{}\n{}", asserts.preamble, asserts.setup),
+        Tests::Asserts(asserts) => [&asserts.preamble, &asserts.setup]
+            .into_iter()
+            .chain(&asserts.tests)
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join("\n"),
         Tests::Calls(calls) => match &calls.expected {
             slm_benchmarks::Expected::Reference(program) => program.clone(),
             slm_benchmarks::Expected::Values(_) => String::new(),

@@ -5,7 +5,7 @@
 //! ([`OutputChecker`]), and printed output by [`stdout_matches`], so that a program cannot forge its verdict.
 //!
 //! - [`Program::in_answer`] extracts the program from a model's answer
-//! - [`read_samples`] reads files of samples in EvalPlus's formats, for [`Scorer::score_samples`]
+//! - [`read_samples`] reads files of samples in the formats of several tools ([`SampleFormat`]), for [`Scorer::score_samples`]
 //! - [`ExpectedOutputCache`] and [`ScoreCache`] store computed results by content hash
 //!
 //! The crate neither prints nor depends on a model: progress and warnings are reported through callbacks.
@@ -56,7 +56,7 @@ pub use oracle::OutputChecker;
 pub use outcome::recorded_verdict;
 pub use program::{Program, ProgramFault};
 pub use repository::{names_test_machinery, visible_outcome};
-pub use samples::{Sample, Samples, read_samples};
+pub use samples::{Sample, SampleFormat, SampleOptions, Samples, read_samples};
 pub use score::{Score, SuiteResult, TotalResult};
 pub use score_cache::ScoreCache;
 pub use scorer::{Scorer, ScoringProgress};

@@ -15,7 +15,7 @@ use crate::score::Score;
 use crate::score_cache::ScoreCache;
 
 /// Part of the cache key; changed when the same program would get another score.
-const VERSION: &str = "score 6";
+const VERSION: &str = "score 7";
 
 /// Runs programs against hidden tests. Can be shared among threads.
 #[derive(Clone, Copy)]

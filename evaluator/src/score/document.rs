@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use slm_artifacts::Verdict;
 use slm_benchmarks::{ScoringPhase, TaskSet, Tests};
-use slm_scoring::{Sample, Score, SuiteResult};
+use slm_report::OutsideComparison;
+use slm_scoring::{Sample, Samples, Score, SuiteResult};
 use slm_statistics::{Interval, bootstrap_mean, mean, pass_at_k, wilson};
 
 /// Failing samples that the table lists.
@@ -26,12 +27,23 @@ pub(crate) struct Document {
     tasks: usize,
     /// Tasks with a sample, over which pass@k is the mean.
     tasks_sampled: usize,
+    /// The format of the samples.
+    format: &'static str,
+    /// Entries of the file that are no program as expected, by what they are; omitted without any.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    odd: BTreeMap<&'static str, usize>,
     python: String,
     sandbox: String,
     /// Whether tests run in the program's own process, where a hostile program can forge its verdict.
     forgeable: bool,
     samples: Vec<SampleScore>,
     pass_at_k: PassAtK,
+    /// The samples that these are compared with; omitted without any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    against: Option<Box<Document>>,
+    /// These samples less those of `against`, by task; omitted with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paired: Option<OutsideComparison>,
     /// Samples that do not parse and contain a Markdown fence.
     #[serde(skip)]
     fenced: usize,
@@ -81,15 +93,16 @@ struct Rate {
 type VerdictOf = fn(&SampleScore) -> Option<Verdict>;
 
 impl Document {
-    /// Combines `samples` with their `scores`, which have the same order.
+    /// Combines the samples of `read` with their `scores`, which have the same order.
     pub(crate) fn new(
         set: &TaskSet,
-        samples: &[Sample],
+        read: &Samples,
         scores: &[Score],
         python: &str,
         sandbox: &str,
         phase: &ScoringPhase,
     ) -> Self {
+        let samples = &read.samples;
         let rates = |suite: fn(&Score) -> Option<&SuiteResult>| {
             let mut by_task: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
             for (sample, score) in samples.iter().zip(scores) {
@@ -111,6 +124,8 @@ impl Document {
             data_sha256: set.data_sha256.clone(),
             tasks: set.tasks.len(),
             tasks_sampled: sampled.len(),
+            format: read.format.name(),
+            odd: read.odd.clone(),
             python: python.to_owned(),
             sandbox: sandbox.to_owned(),
             forgeable: set.tasks.iter().any(slm_benchmarks::Task::is_forgeable),
@@ -135,15 +150,46 @@ impl Document {
                 base: rates(|score| score.base.as_ref()),
                 plus: has_plus.then(|| rates(|score| score.plus.as_ref())),
             },
+            against: None,
+            paired: None,
         }
+    }
+
+    /// Adds the samples that these are compared with, and the comparison.
+    pub(crate) fn compared(self, against: Self, paired: OutsideComparison) -> Self {
+        Self {
+            against: Some(Box::new(against)),
+            paired: Some(paired),
+            ..self
+        }
+    }
+
+    /// Returns the numbers of tasks without a sample and of all tasks, and the same of the samples that these are
+    /// compared with, where some have none.
+    pub(crate) fn missing_tasks(&self) -> Vec<(usize, usize)> {
+        std::iter::once(self)
+            .chain(self.against.as_deref())
+            .map(|of| (of.tasks - of.tasks_sampled, of.tasks))
+            .filter(|(missing, _)| *missing > 0)
+            .collect()
     }
 
     /// Returns the number of samples without a score.
     pub(crate) fn n_unscored(&self) -> usize {
-        self.samples
-            .iter()
+        self.all_samples()
             .filter(|sample| sample.unscored.is_some())
             .count()
+    }
+
+    /// Returns the samples, and those that they are compared with.
+    fn all_samples(&self) -> impl Iterator<Item = &SampleScore> {
+        let against = self.against.iter().flat_map(|against| &against.samples);
+        self.samples.iter().chain(against)
+    }
+
+    fn n_scored(&self) -> usize {
+        let scored = |sample: &&SampleScore| sample.unscored.is_none();
+        self.samples.iter().filter(scored).count()
     }
 
     /// Renders the document as text for a terminal.
@@ -151,7 +197,7 @@ impl Document {
         let mut lines = vec![format!(
             "{}: {} of {} over {} of {} tasks (data {}, python {}, sandbox {})",
             self.benchmark,
-            count(self.samples.len() - self.n_unscored(), "sample"),
+            count(self.n_scored(), "sample"),
             self.samples.len(),
             self.tasks_sampled,
             self.tasks,
@@ -202,6 +248,10 @@ impl Document {
             }
         }
         lines.extend(self.failing());
+        if let Some((against, paired)) = self.against.as_ref().zip(self.paired.as_ref()) {
+            lines.push(format!("\nagainst:\n{}", against.table()));
+            lines.push(format!("\n{}", paired.markdown()));
+        }
         lines.join("\n")
     }
 
@@ -246,8 +296,7 @@ impl Document {
     pub(crate) fn reasons_unscored(&self) -> BTreeMap<&str, usize> {
         let mut reasons = BTreeMap::new();
         for reason in self
-            .samples
-            .iter()
+            .all_samples()
             .filter_map(|sample| sample.unscored.as_deref())
         {
             *reasons.entry(reason).or_default() += 1;

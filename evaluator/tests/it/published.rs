@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use slm_benchmarks::{ScoringPhase, Task, load};
+use slm_benchmarks::{ScoringPhase, Task, TaskSet, Tests, load};
 
 use crate::score::score_command;
 use crate::support::{Project, finish};
@@ -289,4 +289,186 @@ fn canonical_solutions_of_classes_pass_where_their_skeletons_are_python() {
 fn examples_that_workflows_may_see_are_right() {
     check_examples("humaneval", "humaneval/HumanEval.jsonl.gz", EXAMPLES);
     check_examples("mbpp-sanitized", "mbpp/sanitized-mbpp.json", &[]);
+}
+
+/// Writes the tasks of a release as the rows of the hub's data set: each task's calls as one test program. Rows with
+/// lists are JSON Lines, since lists in parquet are written as text here.
+fn write_hub_form(project: &Project, release: &TaskSet) -> &'static str {
+    let phase = ScoringPhase::begin();
+    let row = |task: &Task| {
+        let view = task.view();
+        let Tests::Calls(calls) = task.hidden().open(&phase) else {
+            panic!("{}: no calls", view.task_id);
+        };
+        let inputs: Vec<&str> = calls
+            .base
+            .iter()
+            .chain(calls.plus.iter().flatten())
+            .map(String::as_str)
+            .collect();
+        let is_mbpp = view.task_id.starts_with("Mbpp/");
+        let (head, indent, called) = if is_mbpp {
+            ("", "", view.entry_point.as_str())
+        } else {
+            ("def check(candidate):\n", "    ", "candidate")
+        };
+        let test = format!(
+            "import numpy as np\nfrom math import inf\n{head}{indent}inputs = [{}]\n{indent}results = [{}]\n{indent}for i, (inp, exp) in enumerate(zip(inputs, results)):\n{indent}    assertion({called}(*inp), exp, {})\n",
+            inputs.join(", "),
+            vec!["None"; inputs.len()].join(", "),
+            calls.atol,
+        );
+        let solution = task.canonical_solution(&phase);
+        let row = if is_mbpp {
+            let text: Vec<&str> = view
+                .prompt
+                .trim()
+                .trim_matches('"')
+                .trim()
+                .lines()
+                .collect();
+            let (first, text) = text.split_last().expect("a test after the text");
+            let id: u32 = view.task_id["Mbpp/".len()..].parse().expect("a number");
+            json!({
+                "task_id": id, "code": solution, "prompt": text.join("\n"), "source_file": "",
+                "test_imports": [], "test_list": [first], "test": test,
+            })
+        } else {
+            json!({
+                "task_id": view.task_id, "prompt": view.prompt, "canonical_solution": solution,
+                "entry_point": view.entry_point, "test": test,
+            })
+        };
+        row.as_object().expect("an object").clone()
+    };
+    let rows: Vec<_> = release.tasks.iter().map(row).collect();
+    if release.benchmark == "humaneval+" {
+        slm_table::write_parquet(&project.path("test.parquet"), &rows).expect("a parquet file");
+        return "test.parquet";
+    }
+    project.write("test.jsonl", json_lines(&rows));
+    "test.jsonl"
+}
+
+fn json_lines(rows: &[serde_json::Map<String, Value>]) -> String {
+    let lines = rows.iter().map(|row| Value::from(row.clone()).to_string());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Checks the hub's form of a release: the same prompts, all canonical solutions pass, and no other verdict than by the
+/// release on stubs and on published answers.
+fn check_hub_form(benchmark: &str, file: &str, generations: &str, stubs_pass: &[&str]) {
+    let Some(path) = data(file) else {
+        return;
+    };
+    let project = Project::new();
+    let release = load(benchmark, Some(&path)).expect("the publisher's file");
+    let file = write_hub_form(&project, &release);
+    let hub = load(benchmark, Some(&project.path(file))).expect("the hub's form");
+    let prompts = |set: &TaskSet| -> Vec<String> {
+        set.tasks
+            .iter()
+            .map(|task| task.view().prompt.clone())
+            .collect()
+    };
+    assert_eq!(prompts(&hub), prompts(&release));
+    check_solutions(&project, benchmark, file, hub.tasks.iter(), &[]);
+
+    let stub = |task: &Task| {
+        let text = format!("def {}(*_):\n    pass\n", task.view().entry_point);
+        json!({"task_id": task.view().task_id, "solution": text}).to_string()
+    };
+    let stubs: Vec<String> = hub.tasks.iter().map(stub).collect();
+    project.write("stubs.jsonl", stubs.join("\n"));
+    let path = path.display().to_string();
+    let generations = data(generations)
+        .expect("one of the files")
+        .display()
+        .to_string();
+    for samples in ["stubs.jsonl", &generations] {
+        let by_hub = ours(&score(&project, benchmark, file, samples));
+        let by_release = ours(&score(&project, benchmark, &path, samples));
+        let passed = |all: &Verdicts, of: fn(&(bool, bool)) -> bool| -> Vec<String> {
+            let passed = all.iter().filter(|(_, found)| of(found));
+            passed.map(|(id, _)| id.clone()).collect()
+        };
+        let (by_hub, by_release) = (
+            passed(&by_hub, |found| found.0),
+            passed(&by_release, |found| found.0 && found.1),
+        );
+        eprintln!(
+            "{benchmark}: {} of {} pass in both forms",
+            by_hub.len(),
+            hub.tasks.len()
+        );
+        assert_eq!(by_hub, by_release, "{benchmark}: {samples}");
+        if samples == "stubs.jsonl" {
+            assert_eq!(by_hub, stubs_pass, "{benchmark}");
+        }
+    }
+}
+
+#[test]
+fn humaneval_plus_in_the_hubs_form_gets_the_verdicts_of_the_release() {
+    check_hub_form(
+        "humaneval+",
+        "humanevalplus/HumanEvalPlus.jsonl.gz",
+        "qwen-generations/1.5b-humaneval.jsonl.gz",
+        &[],
+    );
+}
+
+#[test]
+fn mbpp_plus_in_the_hubs_form_gets_the_verdicts_of_the_release() {
+    check_hub_form(
+        "mbpp+",
+        "mbppplus/MbppPlus-v0.1.0.jsonl.gz",
+        "qwen-generations/1.5b-mbpp.jsonl.gz",
+        &[],
+    );
+}
+
+/// Divides a publisher's rows into files as on the hub, one for each part of the split.
+#[test]
+fn mbpp_and_humaneval_in_the_hubs_form_get_the_verdicts_of_the_publishers_files() {
+    for (benchmark, file, subset) in [
+        ("mbpp", "mbpp/mbpp.jsonl", "full"),
+        ("mbpp-sanitized", "mbpp/sanitized-mbpp.json", "sanitized"),
+        (
+            "humaneval",
+            "humaneval/HumanEval.jsonl.gz",
+            "openai_humaneval",
+        ),
+    ] {
+        let Some(path) = data(file) else {
+            return;
+        };
+        let project = Project::new();
+        let mut parts: BTreeMap<&str, Vec<serde_json::Map<String, Value>>> = BTreeMap::new();
+        for row in slm_table::open(&path).expect("a file") {
+            let row = row.expect("a row").fields;
+            let part = match row["task_id"].as_u64() {
+                Some(1..=10) => "prompt",
+                Some(511..=600) => "validation",
+                Some(601..) => "train",
+                _ => "test",
+            };
+            parts.entry(part).or_default().push(row);
+        }
+        for (part, rows) in &parts {
+            let file = format!("data/{subset}/{part}-00000-of-00001.jsonl");
+            project.write(&file, json_lines(rows));
+        }
+        let of_file = load(benchmark, Some(&path)).expect("the publisher's file");
+        let of_hub = load(benchmark, Some(&project.path("data"))).expect("the hub's form");
+        let by_id = |set: &TaskSet| -> BTreeMap<String, Task> {
+            let tasks = set.tasks.iter();
+            tasks
+                .map(|task| (task.view().task_id.clone(), task.clone()))
+                .collect()
+        };
+        // Equal tasks have equal hidden tests, so their verdicts are equal, too.
+        assert_eq!(by_id(&of_hub), by_id(&of_file), "{benchmark}");
+        check_solutions(&project, benchmark, "data", of_hub.tasks.iter(), &[]);
+    }
 }

@@ -2,6 +2,8 @@
 
 mod answers;
 mod contests;
+mod elsewhere;
+mod hub_forms;
 
 use std::process::Command;
 

@@ -158,8 +158,12 @@ pub(super) fn evaluated_tasks(recipe: &Recipe, hint: &str) -> Result<Vec<Task>> 
 pub(super) fn load(benchmark: &Benchmark, hint: &str) -> Result<Vec<Task>> {
     let name = benchmark.name.as_str();
     let default = slm_benchmarks::data_of(name).map(|data| data.file);
-    let (data, _) =
-        slm_cli::benchmark_data(benchmark.path.as_deref(), default, &slm_table::ENDINGS)?;
+    let (data, _) = slm_cli::benchmark_data(
+        benchmark.path.as_deref(),
+        default,
+        slm_benchmarks::subset_of(name),
+        &slm_table::ENDINGS,
+    )?;
     let task_ids = benchmark.read_task_ids().map_err(|error| {
         let path = benchmark.task_ids.as_deref().unwrap_or(Path::new(""));
         UserMistake(format!(

@@ -317,8 +317,12 @@ fn load_from(benchmark: &Benchmark, key: &str) -> Result<(TaskSet, Option<PathBu
     let name = benchmark.name.as_str();
     let mistake = |problem: String| UserMistake(format!("`{key}`: {problem}"));
     let default = slm_benchmarks::data_of(name).map(|data| data.file);
-    let (data, _) =
-        slm_cli::benchmark_data(benchmark.path.as_deref(), default, &slm_table::ENDINGS)?;
+    let (data, _) = slm_cli::benchmark_data(
+        benchmark.path.as_deref(),
+        default,
+        slm_benchmarks::subset_of(name),
+        &slm_table::ENDINGS,
+    )?;
     let task_ids = benchmark.read_task_ids().map_err(|error| {
         let path = benchmark.task_ids.as_deref().unwrap_or(Path::new(""));
         mistake(format!(

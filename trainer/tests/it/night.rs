@@ -25,7 +25,7 @@ fn the_recipe_of_a_night_takes_three_steps() {
     let project = Project::new();
     let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recipes/qwen-coder-1.5b.yaml");
     let recipe = std::fs::read_to_string(recipe).expect("the recipe");
-    // The recipe as published, except for what the hub gives: model and rows.
+    // The recipe as published, except for what the hub gives: model, rows and evaluated tasks.
     let hub = "name_or_path: hf:Qwen/Qwen2.5-Coder-1.5B-Instruct";
     assert!(recipe.contains(hub) && recipe.contains("  revision: main\n"));
     let local = format!("name_or_path: {}", model.display());
@@ -47,6 +47,8 @@ fn the_recipe_of_a_night_takes_three_steps() {
         "cpu",
         "--set",
         "data.datasets=[{path: rows.jsonl, format: alpaca}]",
+        "--set",
+        "evaluate.benchmarks=[embedded]",
         "--set",
         "train.max_steps=3",
         "--set",

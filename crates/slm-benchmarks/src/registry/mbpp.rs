@@ -9,6 +9,9 @@
 use std::ops::RangeInclusive;
 use std::path::Path;
 
+use slm_table::{Row, TableError};
+
+use super::data_folder::data_files;
 use crate::fields::{Fields, tasks_of_rows};
 use crate::format::{Data, Format, Reader};
 use crate::prompting::{Shot, few_shot};
@@ -98,12 +101,12 @@ fn task(row: &Fields<'_>, text: &str, setup: String) -> Result<Task, BenchmarkEr
 }
 
 /// Returns the task as Python: a docstring of the sentence and the first test, as in EvalPlus.
-fn prompt(text: &str, first_test: &str) -> String {
+pub(super) fn prompt(text: &str, first_test: &str) -> String {
     format!("\"\"\"\n{}\n{first_test}\n\"\"\"\n", text.trim())
 }
 
 /// Returns the first function that `test` calls and `code` defines.
-fn called_function<'a>(test: &str, code: &'a str) -> Option<&'a str> {
+pub(super) fn called_function<'a>(test: &str, code: &'a str) -> Option<&'a str> {
     let names: Vec<&str> = code
         .lines()
         .filter_map(|line| line.strip_prefix("def ")?.split('(').next())
@@ -120,7 +123,7 @@ fn called_function<'a>(test: &str, code: &'a str) -> Option<&'a str> {
 /// The file cannot be read, or lacks these tasks.
 pub fn shots(path: &Path) -> Result<Vec<Shot>, BenchmarkError> {
     let mut shots = vec![None; SHOTS.len()];
-    for row in slm_table::open(path)? {
+    for row in rows(path)? {
         let row = row?;
         let row = Fields::of(&row);
         let id = row.id("task_id")?;
@@ -143,11 +146,22 @@ pub fn shots(path: &Path) -> Result<Vec<Shot>, BenchmarkError> {
         })
 }
 
+/// Returns the rows of the full data set's file, or of all files of its folder.
+fn rows(
+    path: &Path,
+) -> Result<impl Iterator<Item = Result<Row, TableError>> + use<>, BenchmarkError> {
+    let files = data_files(FULL.name, path)?;
+    let rows: Vec<_> = files
+        .iter()
+        .map(|file| slm_table::open(file))
+        .collect::<Result<_, _>>()?;
+    Ok(rows.into_iter().flatten())
+}
+
 /// Adds the paper's few-shot request to each task's view.
 pub(crate) fn show_shots(path: &Path, tasks: &mut [Task]) -> Result<(), BenchmarkError> {
     let shots = shots(path)?;
-    let rows = slm_table::open(path)?;
-    for (row, task) in rows.zip(tasks) {
+    for (row, task) in rows(path)?.zip(tasks) {
         let row = row?;
         let row = Fields::of(&row);
         let (text, tests) = (row.text("text")?.trim().to_owned(), row.texts("test_list")?);

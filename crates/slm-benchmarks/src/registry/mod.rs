@@ -8,6 +8,7 @@ mod bigcodebench;
 mod classeval;
 mod codesearchnet;
 mod custom;
+mod data_folder;
 mod embedded;
 mod evalplus;
 mod evoeval;
@@ -21,7 +22,7 @@ mod repository;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use slm_artifacts::{Sha256, sha256_of_file};
+use slm_artifacts::Sha256;
 use slm_table::TableError;
 
 use crate::error::BenchmarkError;
@@ -31,6 +32,7 @@ use crate::split::Split;
 use crate::task::Task;
 
 pub use classeval::ClassTask;
+pub use data_folder::{data_files, subset_of};
 pub use embedded::Embedded;
 pub use mbpp::{SHOTS as MBPP_SHOTS, TEST_SPLIT as MBPP_TEST_SPLIT, shots as mbpp_shots};
 pub use repository::{NAME as REPOSITORY, VERSION as REPOSITORY_VERSION, training_tasks};
@@ -80,7 +82,7 @@ pub fn data_of(name: &str) -> Option<Data> {
         .map(|format| format.data)
 }
 
-/// Returns the benchmark of a name, with its tasks in the file `data`.
+/// Returns the benchmark of a name, with its tasks in the file or folder of files `data`.
 ///
 /// # Errors
 /// [`BenchmarkError::Unknown`], which lists the names; a required file is not given, or a file is given for built-in
@@ -133,11 +135,22 @@ impl Benchmark for FileBenchmark {
     }
 
     fn tasks_of(&self, part: Option<Split>) -> Result<(Vec<Task>, LeftOut), BenchmarkError> {
-        let read = match self.format.read {
-            Reader::Whole(read) => read(&self.path).map(|tasks| (tasks, LeftOut::new())),
-            Reader::Part(read) => read(&self.path, part.unwrap_or(Split::Test)),
-        };
-        let (tasks, left_out) = read.map_err(|error| match error {
+        let folder = data_folder::found(self.format.name, &self.path)?;
+        let read = folder
+            .files
+            .iter()
+            .try_fold((Vec::new(), LeftOut::new()), |mut all, file| {
+                let (tasks, left_out) = match self.format.read {
+                    Reader::Whole(read) => (read(file)?, LeftOut::new()),
+                    Reader::Part(read) => read(file, part.unwrap_or(Split::Test))?,
+                };
+                all.0.extend(tasks);
+                for (reason, n) in left_out {
+                    *all.1.entry(reason).or_default() += n;
+                }
+                Ok::<_, BenchmarkError>(all)
+            });
+        let (tasks, mut left_out) = read.map_err(|error| match error {
             BenchmarkError::Table(TableError::NotFound { path }) => BenchmarkError::NoFile {
                 name: self.format.name,
                 path,
@@ -146,6 +159,9 @@ impl Benchmark for FileBenchmark {
             },
             error => error,
         })?;
+        if folder.others > 0 {
+            left_out.insert(data_folder::OTHER_ENTRIES, folder.others);
+        }
         if tasks.is_empty() && part.is_none() {
             return Err(BenchmarkError::Empty {
                 path: self.path.clone(),
@@ -189,7 +205,7 @@ pub struct TaskSet {
     pub benchmark: &'static str,
     /// In the order of the file.
     pub tasks: Vec<Task>,
-    /// SHA-256 of the file in hex; for built-in tasks, of all their texts.
+    /// SHA-256 of the file in hex; of a folder, of its files' names and hashes; for built-in tasks, of all their texts.
     pub data_sha256: String,
     /// Rows and tasks of the benchmark that are none of `tasks`, by reason.
     pub left_out: LeftOut,
@@ -211,10 +227,7 @@ fn load_part(
     let benchmark = open(name, data)?;
     let (tasks, left_out) = benchmark.tasks_of(part)?;
     let data_sha256 = match benchmark.data() {
-        Some(path) => sha256_of_file(path).map_err(|source| BenchmarkError::Unreadable {
-            path: path.to_owned(),
-            source,
-        })?,
+        Some(path) => data_folder::sha256(benchmark.name(), path)?,
         None => sha256_of_tasks(&tasks),
     };
     Ok(TaskSet {

@@ -1,5 +1,6 @@
 //! The embedded tasks, checked by running them.
 
+mod hub_forms;
 mod parsons;
 mod real_files;
 mod records;

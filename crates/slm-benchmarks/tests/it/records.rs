@@ -344,32 +344,6 @@ fn malformed_rows_of_bigcodebench_are_told_by_line_and_key() {
 }
 
 #[test]
-fn a_copy_of_the_hub_is_refused_by_the_benchmarks_that_need_the_release() {
-    let row = json!({
-        "task_id": "HumanEval/0", "prompt": "def f(x):\n", "canonical_solution": "    return x\n",
-        "entry_point": "f", "test": "def check(candidate): ...",
-    });
-    for (benchmark, release) in [
-        ("humaneval+", "HumanEvalPlus.jsonl.gz"),
-        ("mbpp+", "MbppPlus.jsonl.gz"),
-    ] {
-        let (_folder, path) = file("test.parquet", std::slice::from_ref(&row));
-        let error = load(benchmark, Some(&path))
-            .expect_err("refused")
-            .to_string();
-        assert!(
-            error.contains("a parquet file, as the copies on the hub are"),
-            "{error}"
-        );
-        assert!(error.contains("`base_input` and `plus_input`"), "{error}");
-        assert!(
-            error.contains(&format!("hint: this benchmark needs {release}")),
-            "{error}"
-        );
-    }
-}
-
-#[test]
 fn custom_tasks_name_their_references_and_keep_their_secrets() {
     let row = json!({
         "task_id": "own/1", "prompt": "def f(x):\n    \"\"\"Twice x.\"\"\"\n", "entry_point": "f",

@@ -13,6 +13,7 @@ use crate::{SMALLEST, parse};
 const BENCHMARKS: slm_config::Names = &[
     "embedded",
     "humaneval",
+    "humaneval+",
     "mbpp",
     "mbpp-sanitized",
     "mbpp+",
@@ -46,6 +47,33 @@ fn load(file: &Path, sets: &[String]) -> Result<Recipe, RecipeError> {
     } else {
         Recipe::load(file, sets, BENCHMARKS)
     }
+}
+
+#[test]
+fn recipes_of_coding_models_evaluate_on_published_tasks_of_the_hub() {
+    let files = shipped();
+    let of_models = files.iter().filter(|file| {
+        let stem = file.file_stem().expect("a name").to_string_lossy();
+        stem.starts_with("qwen-coder-")
+    });
+    let mut found = 0;
+    for file in of_models {
+        let recipe = load(file, &[]).expect("a recipe");
+        let named: Vec<(&str, Option<&str>)> = recipe
+            .evaluate
+            .benchmarks
+            .iter()
+            .map(|of| (of.name.as_str(), of.path.as_deref().and_then(Path::to_str)))
+            .collect();
+        let expected = [
+            ("embedded", None),
+            ("humaneval+", Some("hf:evalplus/humanevalplus")),
+            ("mbpp+", Some("hf:evalplus/mbppplus")),
+        ];
+        assert_eq!(named, expected, "{}", file.display());
+        found += 1;
+    }
+    assert_eq!(found, 4);
 }
 
 #[test]

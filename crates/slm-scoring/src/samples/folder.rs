@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use slm_metrics::syntax::Form;
 
-use super::{Reader, TaskIds};
+use super::Reader;
+use super::task_ids::TaskIds;
 use crate::error::SamplesError;
 
 /// Reads the programs below `path`, in the order of the benchmark's tasks.

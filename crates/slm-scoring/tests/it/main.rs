@@ -13,8 +13,8 @@ use slm_benchmarks::{ScoringPhase, TaskSet};
 use slm_repository::TreePools;
 use slm_sandbox::{Interpreter, Level, LevelChoice, Limits, Sandbox};
 use slm_scoring::{
-    ExpectedOutputCache, Sample, SamplesError, Score, ScoreCache, Scorer, ScoringProgress,
-    read_samples,
+    ExpectedOutputCache, Sample, SampleOptions, SamplesError, Score, ScoreCache, Scorer,
+    ScoringProgress, read_samples,
 };
 
 /// Our own programs need no isolation, and the test process is no sandbox helper.
@@ -59,7 +59,7 @@ fn files_of(row: &Value, programs: &[&str]) -> Files {
     let path = folder.path().join("samples.jsonl");
     fs::write(&path, lines.join("\n")).expect("samples");
     let set = slm_benchmarks::load("humaneval+", Some(&data)).expect("a benchmark");
-    let samples = read_samples(&path, &set.tasks, false).expect("samples");
+    let samples = read_samples(&path, &set, SampleOptions::default()).expect("samples");
     Files {
         samples: samples.samples,
         folder,
@@ -161,7 +161,7 @@ fn what_is_no_sample_is_named_with_its_place() {
     let files = files("    return x\n", &["def f(x):\n    return x\n"]);
     let path = files.folder.path().join("other.jsonl");
     fs::write(&path, r#"{"task_id": "HumanEval/9", "solution": ""}"#).expect("a file");
-    match read_samples(&path, &files.set.tasks, false) {
+    match read_samples(&path, &files.set, SampleOptions::default()) {
         Err(SamplesError::Invalid(text)) => {
             assert!(
                 text.contains("other.jsonl:1: no task `HumanEval/9` in the benchmark\nhint: "),
