@@ -10,6 +10,7 @@ use slm_model::{DeviceChoice, NamedShape, SyntheticType};
 use crate::cards::Card;
 use crate::export_types::{ExportFormat, GgufWeights, MergedType};
 use crate::fim_arguments::FimArguments;
+use crate::recipes_arguments::{RECIPES_EXAMPLES, RecipesArguments};
 
 /// Fits LoRA adapters for small code language models.
 #[derive(Debug, Parser)]
@@ -68,6 +69,9 @@ pub(crate) enum Command {
     /// Explain the keys of a recipe
     #[command(after_long_help = RECIPE_EXAMPLES)]
     Recipe(RecipeKeyArguments),
+    /// List the recipes that this program contains, or write one
+    #[command(after_long_help = RECIPES_EXAMPLES)]
+    Recipes(RecipesArguments),
     /// Print a completion script for a shell
     #[command(after_long_help = COMPLETIONS_EXAMPLES)]
     Completions(CompletionsArguments),
@@ -97,6 +101,7 @@ impl Command {
             | Self::Runs(_)
             | Self::View(_)
             | Self::Recipe(_)
+            | Self::Recipes(_)
             | Self::Completions(_)
             | Self::Man(_) => return None,
         };

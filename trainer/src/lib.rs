@@ -51,6 +51,8 @@ mod plan;
 pub mod preference;
 mod preference_step;
 mod recipe_keys;
+mod recipes;
+mod recipes_arguments;
 mod report;
 mod runs;
 pub mod schedule;
@@ -143,6 +145,7 @@ fn execute(command: Command) -> Result<(), slm_cli::Failure> {
         Command::Runs(arguments) => runs::run(&arguments),
         Command::View(arguments) => view::run(&arguments),
         Command::Recipe(arguments) => recipe_keys::run(&arguments),
+        Command::Recipes(arguments) => recipes::run(&arguments),
         Command::Completions(arguments) => {
             slm_cli::result(slm_cli::completions(self::command(), arguments.shell).trim_end());
             Ok(())

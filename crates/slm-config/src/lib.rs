@@ -52,6 +52,7 @@ mod recipe;
 mod reference;
 mod schema;
 mod selection;
+mod shipped;
 mod speakers;
 mod spelling;
 mod split;
@@ -95,6 +96,7 @@ pub use recipe::{
 };
 pub use reference::{Reference, UnknownName};
 pub use selection::{Beam, BeamScore, SamplesSelect};
+pub use shipped::{ShippedRecipe, UnknownRecipe};
 pub use speakers::{RoleSpeaker, Speakers, Teacher};
 pub use split::Split;
 pub use target_modules::{TargetModule, TargetModules};

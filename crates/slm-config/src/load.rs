@@ -12,7 +12,7 @@ use crate::node::{KeyPath, Node, Origin, Step, Value};
 use crate::paths::FoundBeside;
 use crate::recipe::Recipe;
 use crate::yaml::{self, Position};
-use crate::{check, experiment, overrides, paths, spelling};
+use crate::{check, experiment, overrides, paths, shipped, spelling};
 
 /// Names that a recipe may hold and another crate owns.
 pub type Names = &'static [&'static str];
@@ -374,6 +374,12 @@ fn hint_for_file(path: &Path) -> Option<String> {
     let mut with_ending = path.as_os_str().to_owned();
     with_ending.push(".yaml");
     let with_ending = PathBuf::from(with_ending);
+    if !with_ending.is_file()
+        && !path.exists()
+        && let Some(command) = shipped::command_for(path)
+    {
+        return Some(format!("`{command}` writes the recipe of this name"));
+    }
     let similar = with_ending
         .is_file()
         .then_some(with_ending)

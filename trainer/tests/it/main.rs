@@ -38,6 +38,7 @@ mod night;
 mod objectives;
 mod parity;
 mod preference;
+mod recipes;
 mod resume;
 mod static_shapes;
 #[path = "../../../crates/slm-cli/tests/support/mod.rs"]

@@ -10,6 +10,7 @@ mod newcomers;
 mod objectives;
 mod overrides;
 mod recipes;
+mod shipped;
 
 use std::path::Path;
 

@@ -10,7 +10,7 @@ use slm_config::{
 use crate::{SMALLEST, parse};
 
 /// The benchmarks that the recipes name, and others.
-const BENCHMARKS: slm_config::Names = &[
+pub(crate) const BENCHMARKS: slm_config::Names = &[
     "embedded",
     "humaneval",
     "humaneval+",

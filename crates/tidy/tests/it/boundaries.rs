@@ -1,11 +1,12 @@
 //! Allowed dependencies between crates, and operations allowed only in some files.
 
-use tidy::{crates, manifest_keys, mentions, names_crate, shipped, sources};
+use tidy::{crates, manifest_keys, mentions, names_crate, read, shipped, sources};
 
 /// The workspace crates that each crate may use. The design is in what is missing: `trainer` and `evaluator`
 /// are connected only through the adapter's folder, libraries depend on each other only where listed, and only
 /// `slm-repository`, `slm-scoring` and `evaluator` run programs. `slm-artifacts` is a leaf that every crate may use.
-const MAY_USE: [(&str, &[&str]); 19] = [
+/// `slm-lora` alone sees both programs, because a wheel has the programs of one package.
+const MAY_USE: [(&str, &[&str]); 20] = [
     ("tidy", &[]),
     ("slm-artifacts", &[]),
     ("slm-config", &[]),
@@ -100,6 +101,7 @@ const MAY_USE: [(&str, &[&str]); 19] = [
             "slm-table",
         ],
     ),
+    ("slm-lora", &["evaluator", "trainer"]),
 ];
 
 /// Additional crates for tests: the benchmark's own solutions are run in the sandbox, and a hub on loopback
@@ -232,6 +234,32 @@ fn rounds_of_improvement_neither_compute_nor_run_programs_themselves() {
         }
     }
     assert!(files > 5, "{files} files");
+}
+
+/// What `src/main.rs` of a program does is what the wheel's program of the same name does, and both packages can be built
+/// together: without the feature `programs`, that of the wheel has none, so that no two write one file.
+#[test]
+fn the_programs_of_the_wheel_are_those_of_the_repository() {
+    let manifest = read("crates/slm-lora/Cargo.toml");
+    let programs = ["trainer", "evaluator"];
+    for name in programs {
+        let code = |path: String| {
+            let text = read(&path);
+            let code = text.lines().filter(|line| !line.starts_with("//!"));
+            code.map(str::to_owned).collect::<Vec<_>>().join("\n")
+        };
+        let original = code(format!("{name}/src/main.rs"));
+        assert!(original.contains(&format!("{name}::run()")), "{original}");
+        assert_eq!(code(format!("crates/slm-lora/src/{name}.rs")), original);
+    }
+    let count = |text: &str| manifest.lines().filter(|line| *line == text).count();
+    assert_eq!(count("[[bin]]"), programs.len(), "{manifest}");
+    assert_eq!(
+        count("required-features = [\"programs\"]"),
+        programs.len(),
+        "{manifest}"
+    );
+    assert!(!manifest.contains("default = "), "{manifest}");
 }
 
 #[test]

@@ -9,7 +9,8 @@ const EMPTY_NAMES: [&str; 4] = ["types", "common", "util", "shared"];
 fn no_two_sibling_modules_import_each_other() {
     let sources: Vec<_> = shipped().collect();
     let mut found = Vec::new();
-    for (name, folder) in crates() {
+    // The programs of the wheel are files without modules.
+    for (name, folder) in crates().into_iter().filter(|(name, _)| name != "slm-lora") {
         let prefix = format!("{folder}/src/");
         let files: Vec<(String, String)> = sources
             .iter()

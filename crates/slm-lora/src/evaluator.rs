@@ -1,0 +1,5 @@
+//! The program `evaluator` of the wheel.
+
+fn main() -> std::process::ExitCode {
+    evaluator::run()
+}
