@@ -281,6 +281,12 @@ fn ids_are_texts_or_numbers_and_prefixed_once() {
         let set = load_rows(benchmark, &[row]).expect("a task");
         assert_eq!(ids(&set), [expected]);
     }
+    let spaced = changed(
+        &mbpp_row(),
+        "code",
+        Some(json!("def f (x):\n    return x\n")),
+    );
+    assert!(load_rows("mbpp+", &[spaced]).is_ok());
     // The tasks of the early release have the rules of its time.
     let early = changed(&mbpp_row(), "task_id", Some(json!(164)));
     assert!(load_rows("mbpp+", &[early]).is_ok());
