@@ -76,6 +76,11 @@ impl SampleMetric {
         value.filter(|value| value.is_finite())
     }
 
+    /// Returns the metric with this key, if a contrast or a claim may use it.
+    pub(crate) fn by_key(key: &str) -> Option<Self> {
+        Self::all().find(|metric| metric.key == key)
+    }
+
     /// Returns every metric that a contrast or a claim may use.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         let others = [CC_OF_SOLVED, TESTS_PASSED, LLOC_CODE, LENGTH_TERM, BONUS];

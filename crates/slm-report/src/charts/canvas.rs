@@ -1,8 +1,10 @@
-//! The common parts of all charts: card, colours, fonts, titles and the legend of arms.
+//! The common parts of all charts: card, fonts, titles and the legend of arms.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::palette::{BORDER, CARD, INK, MUTED, arm_color, with_dark_variant};
 
 /// A drawing area of a chart.
 pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -13,37 +15,11 @@ pub(crate) type Drawn<T> = Result<T, DrawingAreaErrorKind<std::io::Error>>;
 /// Width of every chart in pixels, which GitHub displays without scaling down.
 pub(crate) const WIDTH: u32 = 860;
 
-pub(crate) const INK: RGBColor = RGBColor(0x1f, 0x23, 0x28);
-pub(crate) const MUTED: RGBColor = RGBColor(0x59, 0x63, 0x6e);
-pub(crate) const GRID: RGBColor = RGBColor(0xdd, 0xe1, 0xe6);
-const CARD: RGBColor = RGBColor(0xff, 0xff, 0xff);
-const BORDER: RGBColor = RGBColor(0xd1, 0xd9, 0xe0);
-
-/// Grey for the base model, Okabe and Ito's colours for adapters, which colour-blind readers can distinguish.
-const ARMS: [RGBColor; 7] = [
-    RGBColor(0x8c, 0x95, 0x9f),
-    RGBColor(0x00, 0x72, 0xb2),
-    RGBColor(0xd5, 0x5e, 0x00),
-    RGBColor(0x00, 0x9e, 0x73),
-    RGBColor(0xcc, 0x79, 0xa7),
-    RGBColor(0xe6, 0x9f, 0x00),
-    RGBColor(0x56, 0xb4, 0xe9),
-];
-
 /// Maximum characters of an arm's name in a chart.
 pub(crate) const NAME_CHARS: usize = 40;
 
 /// Pixels between a chart's content and the bottom and left of its card.
 pub(crate) const MARGINS: [i32; 2] = [12, 16];
-
-/// Returns the colour of an arm by its index; the base model is 0.
-pub(crate) fn arm_color(arm: usize) -> RGBColor {
-    if arm == 0 {
-        ARMS[0]
-    } else {
-        ARMS[1 + (arm - 1) % (ARMS.len() - 1)]
-    }
-}
 
 /// Draws a chart of this height on a card with a title; `paint` gets the area below the title, `[bottom, left]`
 /// pixels away from these edges of the card.
@@ -63,7 +39,7 @@ pub(crate) fn card(
         paint(&root.margin(44, bottom, left, 20))?;
         root.present()?;
     }
-    Ok(svg)
+    Ok(with_dark_variant(&svg))
 }
 
 /// Draws one line of text, whose top left, middle or right (`align`) is at `at`.

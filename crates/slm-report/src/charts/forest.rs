@@ -1,11 +1,10 @@
-//! All contrasts of workflows: difference in pass rate with its interval, one row for each contrast.
+//! Contrasts of workflows: difference in pass rate with its interval, one row for each contrast.
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use super::canvas::{
-    Area, Drawn, GRID, INK, MARGINS, MUTED, NAME_CHARS, card, clean, font, nothing, text,
-};
+use super::canvas::{Area, Drawn, MARGINS, NAME_CHARS, card, clean, font, nothing, text};
+use super::palette::{BLUE, GRID, INK, MUTED};
 use crate::findings::all_contrasts::{ContrastGroup, ContrastRow};
 use crate::number::{signed, signed_interval};
 
@@ -16,7 +15,7 @@ const ROW_HEIGHT: u32 = 22;
 /// Height of title, axis and their margins.
 const FRAME_HEIGHT: u32 = 44 + 56;
 
-const DECLARED: RGBColor = RGBColor(0x00, 0x72, 0xb2);
+const DECLARED: RGBColor = BLUE;
 
 /// A line of the chart.
 enum Line<'a> {
@@ -24,7 +23,7 @@ enum Line<'a> {
     Row(&'a ContrastRow),
 }
 
-/// Draws the groups of one arm.
+/// Draws groups of contrasts of one arm.
 pub(crate) fn draw(groups: &[ContrastGroup]) -> Drawn<String> {
     let lines: Vec<Line> = groups
         .iter()

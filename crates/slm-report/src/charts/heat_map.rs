@@ -3,17 +3,14 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use super::canvas::{Area, Drawn, INK, MARGINS, MUTED, card, nothing, text};
+use super::canvas::{Area, Drawn, MARGINS, card, nothing, text};
+use super::palette::{CARD, EMPTY, INK, MUTED, shade};
 use crate::findings::h2::{Point, SweepFindings};
 use crate::number::{number, percent};
 
 const ROW_HEIGHT: i32 = 44;
 const LEFT: i32 = 92;
 const TOP: i32 = 52;
-/// Ends of the colour scale, for the least and the largest value; both are light enough for dark text.
-const LEAST: RGBColor = RGBColor(0xf7, 0xfb, 0xff);
-const MOST: RGBColor = RGBColor(0x6b, 0xae, 0xd6);
-const EMPTY: RGBColor = RGBColor(0xf3, 0xf4, 0xf6);
 
 /// A value of a point, and its format.
 struct Shown {
@@ -107,9 +104,9 @@ fn draw_panel(panel: &Area, found: &SweepFindings, shown: &Shown) -> Drawn<()> {
             };
             let corners = [(left, top), (right, top + ROW_HEIGHT)];
             let value = (shown.value)(point);
-            let color = value.map_or(EMPTY, |value| shade(value, low, high));
+            let color = value.map_or(EMPTY, |value| shade(share(value, low, high)));
             panel.draw(&Rectangle::new(corners, color.filled()))?;
-            panel.draw(&Rectangle::new(corners, WHITE.stroke_width(2)))?;
+            panel.draw(&Rectangle::new(corners, CARD.stroke_width(2)))?;
             if Some(at) == chosen {
                 let inside = [(left + 3, top + 3), (right - 3, top + ROW_HEIGHT - 3)];
                 panel.draw(&Rectangle::new(inside, INK.stroke_width(2)))?;
@@ -146,18 +143,11 @@ fn draw_panel(panel: &Area, found: &SweepFindings, shown: &Shown) -> Drawn<()> {
     text(panel, legend, (LEFT, below), 13.0, MUTED, HPos::Left)
 }
 
-/// Returns the colour of a value between the least and the largest one.
-fn shade(value: f64, low: f64, high: f64) -> RGBColor {
-    let share = if high > low {
+/// Returns the share of the scale from the least to the largest value at which a value is.
+fn share(value: f64, low: f64, high: f64) -> f64 {
+    if high > low {
         (value - low) / (high - low)
     } else {
         0.5
-    };
-    let mix =
-        |from: u8, to: u8| (f64::from(from) + share * (f64::from(to) - f64::from(from))) as u8;
-    RGBColor(
-        mix(LEAST.0, MOST.0),
-        mix(LEAST.1, MOST.1),
-        mix(LEAST.2, MOST.2),
-    )
+    }
 }

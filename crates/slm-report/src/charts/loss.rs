@@ -3,7 +3,8 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use super::canvas::{Area, Drawn, GRID, INK, MUTED, card, clean, font, key, text};
+use super::canvas::{Area, Drawn, card, clean, font, key, text};
+use super::palette::{BLUE, FAINT_BLUE, GRID, INK, MUTED, VERMILION};
 
 const HEIGHT: u32 = 470;
 /// Width of the numbers on the left, the same in both panels so that their steps are aligned.
@@ -11,10 +12,9 @@ const LEFT: u32 = 62;
 /// Height of the panel with the learning rate, below that with the losses.
 const RATE_HEIGHT: i32 = 120;
 
-/// Two of Okabe and Ito's colours, which colour-blind readers can distinguish, and a shade of the first.
-const TRAINING: RGBColor = RGBColor(0x00, 0x72, 0xb2);
-const SINGLE_STEPS: RGBColor = RGBColor(0xa9, 0xcf, 0xe6);
-const VALIDATION: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
+const TRAINING: RGBColor = BLUE;
+const SINGLE_STEPS: RGBColor = FAINT_BLUE;
+const VALIDATION: RGBColor = VERMILION;
 
 /// Maximum characters of a training's name in the title.
 const NAME_CHARS: usize = 60;

@@ -3,9 +3,8 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use super::canvas::{
-    Area, Drawn, GRID, INK, MARGINS, MUTED, arm_color, card, font, legend, nothing, text,
-};
+use super::canvas::{Area, Drawn, MARGINS, card, font, legend, nothing, text};
+use super::palette::{CARD, GRID, INK, MUTED, arm_color};
 use crate::findings::arm_summary::{ArmSummary, Rate};
 use crate::findings::h1::Comparison;
 use crate::number::number;
@@ -88,7 +87,7 @@ fn draw_bars(area: &Area, arms: &[ArmSummary]) -> Drawn<()> {
             let interval = rate.interval.map(|interval| (interval.low, interval.high));
             if let Some((low, high)) = interval {
                 // The white line under it keeps the whisker visible on a dark bar.
-                for style in [WHITE.stroke_width(4), INK.stroke_width(2)] {
+                for style in [CARD.stroke_width(4), INK.stroke_width(2)] {
                     let whisker = vec![(middle, low), (middle, high)];
                     chart.draw_series([PathElement::new(whisker, style)])?;
                 }

@@ -3,9 +3,8 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use super::canvas::{
-    Area, Drawn, GRID, INK, MUTED, NAME_CHARS, arm_color, card, clean, font, key, nothing, text,
-};
+use super::canvas::{Area, Drawn, NAME_CHARS, card, clean, font, key, nothing, text};
+use super::palette::{GRID, INK, MUTED, arm_color};
 
 const HEIGHT: u32 = 400;
 

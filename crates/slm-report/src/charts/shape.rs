@@ -3,9 +3,8 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use super::canvas::{
-    Area, Drawn, GRID, INK, MARGINS, MUTED, arm_color, card, font, legend, nothing, text,
-};
+use super::canvas::{Area, Drawn, MARGINS, card, font, legend, nothing, text};
+use super::palette::{GRID, INK, MUTED, arm_color};
 use crate::findings::arms::{ArmSamples, Arms};
 use crate::sample_metric::{CC, LLOC, SampleMetric};
 

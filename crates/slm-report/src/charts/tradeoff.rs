@@ -3,9 +3,8 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use super::canvas::{
-    Area, Drawn, GRID, INK, MARGINS, MUTED, NAME_CHARS, arm_color, card, clean, font, nothing, text,
-};
+use super::canvas::{Area, Drawn, MARGINS, NAME_CHARS, card, clean, font, nothing, text};
+use super::palette::{GRID, INK, MUTED, arm_color};
 use crate::findings::arm_summary::Rate;
 use crate::findings::lookups::LookupArm;
 use crate::findings::workflows::{WorkflowArm, WorkflowCosts};

@@ -10,6 +10,7 @@ use super::conclusion::Conclusion;
 use super::contrast::Contrast;
 use super::h3::CollaborationFindings;
 use super::lookups::LookupArm;
+use super::workflow_contrast::WorkflowContrast;
 use crate::record::RunInfo;
 use crate::sample_metric::PASS_RATE;
 
@@ -39,6 +40,47 @@ pub(crate) struct ContrastRow {
     pub(crate) is_mixed: bool,
 }
 
+impl ContrastRow {
+    fn new(found: &WorkflowContrast, run: &RunInfo) -> Self {
+        let sides = [found.workflow.as_str(), &found.less];
+        Self::of_pass_rate(sides, found.meaning, &found.pass_rate, run)
+    }
+
+    fn of_pass_rate(
+        [workflow, less]: [&str; 2],
+        effect_of: &'static str,
+        found: &Contrast,
+        run: &RunInfo,
+    ) -> Self {
+        Self {
+            workflow: workflow.to_owned(),
+            less: less.to_owned(),
+            effect_of,
+            tasks: found.n,
+            difference: found.difference,
+            interval: found.interval,
+            required: None,
+            is_declared: false,
+            is_mixed: run.is_assisted(workflow) != run.is_assisted(less),
+        }
+    }
+}
+
+/// Returns the contrasts of H3, with the one that its claim is about marked.
+pub(crate) fn of_h3(found: &CollaborationFindings, run: &RunInfo) -> ContrastGroup {
+    let rows = found.contrasts.iter();
+    let mut rows: Vec<ContrastRow> = rows.map(|found| ContrastRow::new(found, run)).collect();
+    // The first contrast is the one that the claim is about.
+    let claim = found.claim.as_ref().filter(|claim| is_tested(claim));
+    if let Some((first, claim)) = rows.first_mut().zip(claim) {
+        (first.required, first.is_declared) = (Some(claim.effect), true);
+    }
+    ContrastGroup {
+        title: "H3 and its controls",
+        rows,
+    }
+}
+
 /// Returns the contrasts of an arm: those of H3 and of lookups as they were found, and all further pairs of the table of
 /// workflows. Contrasts without a common task are omitted.
 pub(crate) fn groups(
@@ -47,46 +89,12 @@ pub(crate) fn groups(
     of_lookups: Option<&LookupArm>,
     run: &RunInfo,
 ) -> Vec<ContrastGroup> {
-    let row = |workflow: &str, less: &str, effect_of, found: &Contrast| ContrastRow {
-        workflow: workflow.to_owned(),
-        less: less.to_owned(),
-        effect_of,
-        tasks: found.n,
-        difference: found.difference,
-        interval: found.interval,
-        required: None,
-        is_declared: false,
-        is_mixed: run.is_assisted(workflow) != run.is_assisted(less),
-    };
-    let mut h3: Vec<ContrastRow> = of_h3
-        .iter()
-        .flat_map(|found| &found.contrasts)
-        .map(|found| {
-            row(
-                &found.workflow,
-                &found.less,
-                found.meaning,
-                &found.pass_rate,
-            )
-        })
-        .collect();
-    let claim = of_h3.and_then(|found| found.claim.as_ref());
-    // The first contrast of H3 is the one that its claim is about.
-    if let Some((first, claim)) = h3.first_mut().zip(claim.filter(|claim| is_tested(claim))) {
-        (first.required, first.is_declared) = (Some(claim.effect), true);
-    }
+    let h3 = of_h3.map_or_else(Vec::new, |found| self::of_h3(found, run).rows);
     let lookups: Vec<ContrastRow> = of_lookups
         .iter()
         .flat_map(|found| &found.contrasts)
         .map(|found| &found.found)
-        .map(|found| {
-            row(
-                &found.workflow,
-                &found.less,
-                found.meaning,
-                &found.pass_rate,
-            )
-        })
+        .map(|found| ContrastRow::new(found, run))
         .collect();
     let mut others: Vec<ContrastRow> = Vec::new();
     let find = |workflow: Workflow| samples.iter().find(|(other, _)| *other == workflow);
@@ -101,7 +109,12 @@ pub(crate) fn groups(
         }
         if let Some(((_, of), (_, less))) = find(of).zip(find(less)) {
             let found = Contrast::new(&tasks, less, of, &PASS_RATE, run.statistics_seed());
-            others.push(row(of.name, less.name, meaning, &found));
+            others.push(ContrastRow::of_pass_rate(
+                [of.name, less.name],
+                meaning,
+                &found,
+                run,
+            ));
         }
     }
     let groups = [

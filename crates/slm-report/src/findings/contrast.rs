@@ -23,6 +23,9 @@ pub(crate) struct Contrast {
     pub(crate) reference_mean: Option<f64>,
     pub(crate) mean: Option<f64>,
     pub(crate) difference: Option<f64>,
+    /// The difference on each task, for charts.
+    #[serde(skip)]
+    pub(crate) differences: Vec<f64>,
     pub(crate) standard_deviation: Option<f64>,
     /// Bias-corrected and accelerated bootstrap over tasks.
     pub(crate) interval: Option<Interval>,
@@ -112,6 +115,7 @@ impl Contrast {
             minimal_detectable_effect: spread
                 .and_then(|spread| minimal_detectable_effect(spread, pairs.len())),
             human: None,
+            differences,
         }
     }
 

@@ -175,15 +175,18 @@ impl AdapterComparison {
         }
     }
 
-    /// Returns the required rise of MI, if there is one.
-    pub(crate) fn effect_on_mi(&self) -> Option<f64> {
-        let of_mi = self.claims.iter().find(|claim| claim.metric == MI.key);
-        of_mi.map(|claim| claim.effect)
+    /// Returns the required effect on a metric, if there is one.
+    pub(crate) fn effect_on(&self, metric: &SampleMetric) -> Option<f64> {
+        let mut claims = self.claims.iter();
+        let of_metric = claims.find(|claim| claim.metric == metric.key);
+        of_metric.map(|claim| claim.effect)
     }
 
-    /// Returns the paired differences of MI, the first of [`paired`].
-    pub(crate) fn mi(&self) -> &Contrast {
-        &self.paired[0]
+    /// Returns the paired differences of a metric, if they are among the findings.
+    pub(crate) fn contrast_in(&self, metric: &SampleMetric) -> Option<&Contrast> {
+        let all = self.paired.iter().chain(&self.quality).chain([&self.bonus]);
+        let mut all = all.chain(&self.beside_human);
+        all.find(|contrast| contrast.metric == metric.key)
     }
 }
 
