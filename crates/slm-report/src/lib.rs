@@ -3,14 +3,16 @@
 //!
 //! [`RunInfo`] and [`SampleRecord`] are the records of a run, [`Plan`] is what it tests. [`build`] makes the report:
 //! `findings` computes every number once and applies a rule that is fixed before the run; `page`, its templates and
-//! `charts` only display the findings. [`markdown`] and [`LossCurve`] are also used by the report of a training.
+//! `charts` only display the findings. [`markdown`] and [`LossCurve`] are also used by the report of a training, [`diff`] wherever two programs are shown.
 
 mod answers_hash;
 mod cell;
 mod charts;
 pub mod code_metric;
 mod costs;
+pub mod diff;
 mod drafts;
+mod examples;
 mod findings;
 pub mod markdown;
 mod measure;
@@ -99,7 +101,7 @@ pub fn build(run: &RunInfo, records: &[SampleRecord]) -> Report {
     let cells = cell_summary::summaries(records, run);
     Report {
         markdown: page::render(run, records, &arms, &findings, &cells),
-        pictures: charts::draw(&arms, &findings),
+        pictures: charts::draw(run, &arms, &findings),
         summary: json!({
             "run": run.name,
             "experiment": run.plan.experiment,

@@ -6,7 +6,9 @@ use serde::Serialize;
 use slm_artifacts::{StopReason, Verdict};
 use slm_statistics::{POWER, RESAMPLES};
 
+use crate::charts;
 use crate::drafts::Drafts;
+use crate::examples::{Example, Unparsed, examples};
 use crate::findings::Findings;
 use crate::findings::arms::{ArmSamples, Arms};
 use crate::findings::cell_summary::CellSummary;
@@ -36,9 +38,6 @@ const TEMPLATES: [(&str, &str); 15] = [
     ("rerun", include_str!("templates/rerun.md.jinja")),
     ("phrases", include_str!("templates/phrases.md.jinja")),
 ];
-
-/// Maximum number of rises, and of falls, that are shown as programs side by side.
-const MOST_EXAMPLES: usize = 5;
 
 /// With fewer pairs than this, an interval is only approximate.
 const FEW_PAIRS: usize = 20;
@@ -71,6 +70,10 @@ struct Page<'a> {
     findings: &'a Findings,
     /// One entry per adapter of H1, in its order.
     adapters: Vec<AdapterTasks<'a>>,
+    /// The keys of the metrics of H1 with a chart, in the charts' order.
+    charts_of_h1: Vec<&'static str>,
+    /// The tasks of a run without an adapter.
+    base_tasks: Vec<TaskRow<'a>>,
     /// The keys of the metrics in [`TaskRow::values`].
     task_metrics: Vec<&'static str>,
     detectable_rate_difference: Option<f64>,
@@ -116,6 +119,18 @@ impl<'a> Page<'a> {
                 .iter()
                 .map(|adapter| AdapterTasks::new(arms, adapter))
                 .collect(),
+            charts_of_h1: findings
+                .comparison
+                .iter()
+                .flat_map(charts::metrics_of_h1)
+                .map(|metric| metric.key)
+                .collect(),
+            base_tasks: arms
+                .tasks
+                .iter()
+                .filter(|_| arms.adapters.is_empty())
+                .map(|task| TaskRow::new(task, &arms.base, &arms.base))
+                .collect(),
             task_metrics: by_task().iter().map(|metric| metric.key).collect(),
             detectable_rate_difference: findings
                 .collaboration
@@ -156,11 +171,8 @@ impl<'a> AdapterTasks<'a> {
         Self {
             name: adapter.name,
             examples: examples(arms.tasks.iter().filter_map(first)),
-            unparsed: (arms.tasks.iter().find_map(first)).map(|(base, adapter)| Unparsed {
-                task: &base.task_id,
-                base: &base.completion,
-                adapter: &adapter.completion,
-            }),
+            unparsed: (arms.tasks.iter().find_map(first))
+                .map(|(base, adapter)| Unparsed::new(base, adapter)),
             tasks: arms
                 .tasks
                 .iter()
@@ -168,84 +180,6 @@ impl<'a> AdapterTasks<'a> {
                 .collect(),
         }
     }
-}
-
-/// Both arms' programs for one task.
-#[derive(Clone, Serialize)]
-struct Example<'a> {
-    /// `Rise`, `Fall`, or `Middle of the others`.
-    kind: &'static str,
-    /// Number among the rises or the falls, from 1.
-    number: Option<usize>,
-    task: &'a str,
-    base: ExampleSide<'a>,
-    adapter: ExampleSide<'a>,
-    difference: f64,
-    mi_code_difference: Option<f64>,
-}
-
-#[derive(Clone, Serialize)]
-struct ExampleSide<'a> {
-    mi: Option<f64>,
-    verdict: Verdict,
-    program: &'a str,
-}
-
-/// Both arms' raw completions of one task.
-#[derive(Serialize)]
-struct Unparsed<'a> {
-    task: &'a str,
-    base: &'a str,
-    adapter: &'a str,
-}
-
-/// Returns the tasks with the extreme differences of MI, the largest first, and the median of the other tasks.
-fn examples<'a>(
-    pairs: impl Iterator<Item = (&'a SampleRecord, &'a SampleRecord)>,
-) -> Vec<Example<'a>> {
-    let side = |record: &'a SampleRecord| ExampleSide {
-        mi: MI.of(record),
-        verdict: record.verdict,
-        program: &record.program,
-    };
-    let difference = |metric: &SampleMetric, base, adapter| -> Option<f64> {
-        Some(metric.of(adapter)? - metric.of(base)?)
-    };
-    let mut rest: Vec<Example> = pairs
-        .filter_map(|(base, adapter)| {
-            Some(Example {
-                kind: "Middle of the others",
-                number: None,
-                task: &base.task_id,
-                base: side(base),
-                adapter: side(adapter),
-                difference: difference(&MI, base, adapter)?,
-                mi_code_difference: difference(&MI_CODE, base, adapter),
-            })
-        })
-        .collect();
-    // Largest rise first.
-    rest.sort_by(|a, b| b.difference.total_cmp(&a.difference));
-    let most = || rest.iter().take(MOST_EXAMPLES);
-    let n_rises = most().filter(|example| example.difference > 0.0).count();
-    let mut falls = rest.split_off(n_rises);
-    let n_falls = falls.iter().rev().take(MOST_EXAMPLES);
-    let n_falls = n_falls.filter(|example| example.difference < 0.0).count();
-    let middle: Vec<Example> = falls.drain(..falls.len() - n_falls).collect();
-    let numbered = |kind: &'static str, of: Vec<Example<'a>>| {
-        let named = move |(at, example)| Example {
-            kind,
-            number: Some(at + 1),
-            ..example
-        };
-        of.into_iter().enumerate().map(named)
-    };
-    let middle = middle.get(middle.len() / 2).cloned();
-    falls.reverse();
-    numbered("Rise", rest)
-        .chain(numbered("Fall", falls))
-        .chain(middle)
-        .collect()
 }
 
 /// A task in the table of all tasks.
@@ -371,7 +305,13 @@ mod tests {
     const HOSTILE: &str = "# a|b `c`\n# <d> *e* _f_ [g](h) - i";
 
     /// Fields that templates use as keys, and do not print.
-    const KEYS: [&str; 4] = ["metric", "subset", "experiment", "task_metrics"];
+    const KEYS: [&str; 5] = [
+        "metric",
+        "subset",
+        "experiment",
+        "task_metrics",
+        "charts_of_h1",
+    ];
 
     /// Renders the page with `text` in place of every string.
     fn page(run: &RunInfo, records: &[SampleRecord], text: &str) -> String {

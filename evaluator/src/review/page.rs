@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use similar::{ChangeTag, TextDiff};
 use slm_cli::text_table;
+use slm_report::diff::{DiffLine, diff_lines};
 
 use super::shown::{Review, ShownFile, ShownFinding, ShownRewrite, Source};
 use super::subject::MOST_COMPLEXITY;
@@ -125,21 +125,22 @@ pub(super) fn effect(rewrite: &ShownRewrite) -> String {
 }
 
 fn difference(rewrite: &ShownRewrite) -> String {
-    let diff = TextDiff::from_lines(&rewrite.before, &rewrite.text);
     let mut text = String::new();
-    for (at, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
-        if at > 0 {
-            text += "    ...\n";
-        }
-        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
-            let sign = match change.tag() {
-                ChangeTag::Delete => '-',
-                ChangeTag::Insert => '+',
-                ChangeTag::Equal => ' ',
-            };
-            let line = change.value().trim_end_matches('\n');
-            let _ = writeln!(text, "  {sign} {line}");
-        }
+    for (at, line) in diff_lines(&rewrite.before, &rewrite.text, CONTEXT)
+        .into_iter()
+        .enumerate()
+    {
+        let (sign, line) = match line {
+            DiffLine::Hunk(_) if at == 0 => continue,
+            DiffLine::Hunk(_) => {
+                text += "    ...\n";
+                continue;
+            }
+            DiffLine::Both(line) => (' ', line),
+            DiffLine::Removed(line) => ('-', line),
+            DiffLine::Added(line) => ('+', line),
+        };
+        let _ = writeln!(text, "  {sign} {line}");
     }
     text
 }

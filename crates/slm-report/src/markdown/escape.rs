@@ -8,8 +8,9 @@ use std::fmt::Write as _;
 /// Longer names are cut.
 const NAME_CHARS: usize = 120;
 
-/// Longer lines of code are cut for readability; the records keep the whole text.
-const CODE_LINE_CHARS: usize = 120;
+/// Longer lines of code are cut, so that a page of GitHub's width shows the others without scrolling; the records keep
+/// the whole text.
+const CODE_LINE_CHARS: usize = 100;
 
 /// Further lines of code are omitted.
 const CODE_LINES: usize = 60;
@@ -87,12 +88,7 @@ pub(crate) fn code_block(language: &str, text: &str) -> String {
     let mut body: Vec<String> = lines
         .iter()
         .take(CODE_LINES)
-        .map(|line| {
-            cut(line, CODE_LINE_CHARS)
-                .chars()
-                .map(visible_in_code)
-                .collect()
-        })
+        .map(|line| cut_line(line).chars().map(visible_in_code).collect())
         .collect();
     if lines.len() > CODE_LINES {
         body.push(format!("… ({} more lines)", lines.len() - CODE_LINES));
@@ -120,6 +116,15 @@ fn fenced(language: &str, body: &str) -> String {
     let longest = body.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
     format!("{fence}{language}\n{body}\n{fence}\n")
+}
+
+/// Cuts a line of code, so that it and the note on what is missing have at most [`CODE_LINE_CHARS`] characters.
+fn cut_line(line: &str) -> String {
+    const NOTE_CHARS: usize = 24;
+    if line.chars().count() <= CODE_LINE_CHARS {
+        return line.to_owned();
+    }
+    cut(line, CODE_LINE_CHARS - NOTE_CHARS)
 }
 
 fn cut(text: &str, limit: usize) -> String {

@@ -20,7 +20,9 @@
 //! | `words`, `capitalised` | `not supported` for `not_supported`; an upper-case beginning |
 //! | `compact_json` | any value as JSON |
 //! | `paragraph` | the lines of a block as one |
+//! | `contents` | links to the sections of a rendered page |
 
+mod contents;
 mod escape;
 
 use minijinja::syntax::SyntaxConfig;
@@ -94,6 +96,10 @@ fn add_text_filters(environment: &mut Environment) {
         let lines = value.as_str().unwrap_or_default().lines().map(str::trim);
         let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
         like(&value, lines.join(" ") + "\n")
+    });
+    environment.add_filter("contents", |value: Value| {
+        let page = value.as_str().unwrap_or_default();
+        like(&value, contents::contents(page))
     });
     environment.add_filter("compact_json", |value: Value| {
         serde_json::to_string(&value).map_err(|error| mistake(&error.to_string()))

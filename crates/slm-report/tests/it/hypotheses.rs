@@ -267,7 +267,7 @@ fn all_hypotheses_stand_in_one_table_and_one_family() {
     }
     let report = check(&records, &run);
     check_snapshot("hypotheses.md", &report);
-    assert_eq!(report.pictures.len(), 6);
+    assert_eq!(report.pictures.len(), 11);
     let claims = report.summary["claims"].as_array().expect("a list");
     let ids: Vec<&str> = claims
         .iter()

@@ -1,8 +1,9 @@
 //! The page as a whole: a snapshot, degenerate runs and hostile texts.
 
-use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag};
+use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
 use slm_artifacts::{ContaminationSearch, Verdict};
+use slm_config::{Hypothesis, HypothesisMetric};
 use slm_report::{ProgramMetrics, Report, RunInfo, SampleRecord, build};
 
 use crate::synthetic::{self, metrics, records, run, sample, solved, unparsable};
@@ -24,7 +25,9 @@ pub(crate) fn check(records: &[SampleRecord], run: &RunInfo) -> Report {
     for event in Parser::new_ext(&report.markdown, options) {
         match event {
             Event::Html(html) | Event::InlineHtml(html) => check_tags(&html),
-            Event::Start(Tag::Link { dest_url, .. }) => panic!("a link to {dest_url}"),
+            Event::Start(Tag::Link { dest_url, .. }) => {
+                assert!(dest_url.starts_with('#'), "a link to {dest_url}");
+            }
             Event::Start(Tag::Image { dest_url, .. }) => {
                 let linked = report.pictures.iter().any(|(path, _)| **path == *dest_url);
                 assert!(linked, "{dest_url}");
@@ -38,13 +41,15 @@ pub(crate) fn check(records: &[SampleRecord], run: &RunInfo) -> Report {
             "{name} is not shown"
         );
     }
+    check_sections(&report.markdown);
     for (name, svg) in &report.pictures {
         let picture =
             roxmltree::Document::parse(svg).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(picture.root_element().tag_name().name(), "svg");
         let drawn = [
-            "svg", "text", "rect", "circle", "line", "polyline", "polygon",
+            "svg", "style", "text", "rect", "circle", "line", "polyline", "polygon",
         ];
+        check_colours(name, &picture);
         for node in picture
             .root_element()
             .descendants()
@@ -71,24 +76,100 @@ pub(crate) fn check(records: &[SampleRecord], run: &RunInfo) -> Report {
     report
 }
 
+/// The text of an event in a heading.
+fn heading_text(event: &Event) -> String {
+    match event {
+        Event::Text(text) | Event::Code(text) => text.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// Asserts that the contents list names every section in its order, with its anchor on GitHub, that no section is
+/// empty, and that its pictures precede its tables.
+fn check_sections(markdown: &str) {
+    let events: Vec<Event> = Parser::new_ext(markdown, Options::ENABLE_TABLES).collect();
+    let mut links = Vec::new();
+    let mut anchors: Vec<String> = Vec::new();
+    let (mut content, mut has_table) = (true, false);
+    let mut level_before = HeadingLevel::H1;
+    let mut events = events.iter();
+    while let Some(event) = events.next() {
+        match event {
+            Event::Start(Tag::Heading { level, .. }) => {
+                let inside = events.by_ref();
+                let text: String = inside
+                    .take_while(|event| !matches!(event, Event::End(TagEnd::Heading(_))))
+                    .map(heading_text)
+                    .collect();
+                // A section may consist of subsections.
+                assert!(content || *level > level_before, "nothing before `{text}`");
+                (content, has_table, level_before) = (false, false, *level);
+                if *level > HeadingLevel::H1 {
+                    let kept = text
+                        .chars()
+                        .filter(|c| c.is_alphanumeric() || "-_ ".contains(*c));
+                    let anchor: String = kept.collect();
+                    anchors.push(anchor.to_lowercase().replace(' ', "-"));
+                }
+            }
+            Event::Start(Tag::Link { dest_url, .. }) => {
+                links.push(dest_url.trim_start_matches('#').to_owned());
+                content = true;
+            }
+            Event::Start(Tag::Table(_)) => (content, has_table) = (true, true),
+            Event::Start(Tag::Image { dest_url, .. }) => {
+                assert!(!has_table, "{dest_url} is below a table of its section");
+                content = true;
+            }
+            _ => content = true,
+        }
+    }
+    assert!(content, "nothing in the last section");
+    assert_eq!(links, anchors);
+}
+
+/// Asserts that every colour of a picture is another one where dark is preferred, the card's too.
+fn check_colours(name: &str, picture: &roxmltree::Document) {
+    let style = picture
+        .descendants()
+        .find(|node| node.has_tag_name("style"))
+        .unwrap_or_else(|| panic!("{name} has no style"));
+    let style = style.text().unwrap_or_default();
+    assert!(
+        style.contains("@media (prefers-color-scheme: dark)"),
+        "{name}: {style}"
+    );
+    for node in picture.descendants() {
+        for attribute in ["fill", "stroke"] {
+            let Some(color) = node.attribute(attribute).filter(|of| *of != "none") else {
+                continue;
+            };
+            let rule = format!("[{attribute}=\"{color}\"] {{ {attribute}: #");
+            let (_, dark) = style
+                .split_once(&rule)
+                .unwrap_or_else(|| panic!("{name}: {color} has no dark counterpart in {style}"));
+            assert_ne!(
+                &dark[..6],
+                &color[1..],
+                "{name}: {color} is the same on both"
+            );
+        }
+    }
+    let card = picture
+        .descendants()
+        .find(|node| node.has_tag_name("rect"))
+        .and_then(|card| card.attribute("fill"));
+    assert_eq!(card, Some("#FFFFFF"), "{name}");
+    assert!(
+        style.contains("[fill=\"#FFFFFF\"] { fill: #0D1117 }"),
+        "{name}: a white card"
+    );
+}
+
 /// Asserts that HTML consists only of the templates' own tags.
 fn check_tags(html: &str) {
     let ours = [
-        "details",
-        "/details",
-        "summary",
-        "/summary",
-        "table",
-        "/table",
-        "tr",
-        "/tr",
-        "th",
-        "/th",
-        "td",
-        "/td",
-        "td valign=\"top\"",
-        "code",
-        "/code",
+        "details", "/details", "summary", "/summary", "code", "/code",
     ];
     for tag in html.split('<').skip(1) {
         let tag = tag.split('>').next().unwrap_or_default();
@@ -429,4 +510,100 @@ fn what_was_searched_for_and_left_out_is_told_and_what_was_not_is_too() {
         "left out 20 examples that shared text or code with a task of `humaneval`; overlap with `starter` was not \
          measured. ",
     );
+}
+
+#[test]
+fn a_run_of_the_base_model_alone_has_its_tasks_and_no_section_on_adapters() {
+    let records: Vec<_> = (0..8).map(|task| sample("base", task)).collect();
+    let report = check(&records, &run(&[]));
+    check_snapshot("base-only.md", &report);
+    for section in ["### Paired differences", "### Examples", "### Does it hold"] {
+        assert!(!report.markdown.contains(section), "{section}");
+    }
+    assert!(report.markdown.contains("\n## Base model\n"));
+    assert!(report.markdown.contains("8 tasks: tests, MI"));
+    let pictures: Vec<&str> = report.pictures.iter().map(|(name, _)| &**name).collect();
+    assert_eq!(pictures, ["pictures/rates.svg", "pictures/shape.svg"]);
+}
+
+#[test]
+fn every_declared_metric_of_h1_has_a_picture_with_its_required_effect() {
+    let mut run = run(&["adapter"]);
+    let declared = run.plan.hypotheses[0].clone();
+    run.plan.hypotheses.push(Hypothesis {
+        metric: HypothesisMetric::CognitiveComplexity,
+        effect: -0.5,
+        ..declared
+    });
+    let report = check(&records(&["adapter"], 12), &run);
+    let picture = |name: &str| {
+        let path = format!("pictures/{name}.svg");
+        let mut pictures = report.pictures.iter();
+        let found = pictures.find(|(of, _)| *of == path);
+        &found.unwrap_or_else(|| panic!("no {path}")).1
+    };
+    for (name, required) in [
+        ("mi", Some("required ≥ +3.0")),
+        ("mi_code", Some("required ≥ +3.0")),
+        ("cognitive_complexity", Some("required ≤ −0.5")),
+        ("comment_bonus", None),
+        ("cyclomatic_complexity", None),
+    ] {
+        let svg = picture(name);
+        match required {
+            Some(required) => assert!(svg.contains(required), "{name}: {required}"),
+            None => assert!(!svg.contains("required"), "{name}"),
+        }
+        assert!(svg.contains("adapter less base: "), "{name}");
+    }
+}
+
+#[test]
+fn a_published_score_is_beside_most_of_its_benchmark_or_not_printed() {
+    let page = |tasks: usize| {
+        let mut run = run(&[]);
+        run.benchmarks[0].name = "humaneval".to_owned();
+        let records: Vec<_> = (0..tasks)
+            .map(|task| SampleRecord {
+                benchmark: "humaneval".to_owned(),
+                ..sample("base", task)
+            })
+            .collect();
+        check(&records, &run).markdown
+    };
+    let whole = page(164);
+    assert!(whole.contains("| Qwen2.5-Coder-1.5B, published | 43.9 |"));
+    assert!(!whole.contains("of the whole benchmark"));
+    let half = page(82);
+    assert!(half.contains("| Qwen2.5-Coder-1.5B, published | 43.9 |"));
+    assert!(half.contains(
+        "The published scores on `humaneval` are of the whole benchmark of 164 tasks, those of this run of 82 tasks."
+    ));
+    let few = page(81);
+    assert!(!few.contains("43.9"), "{few}");
+    assert!(few.contains("This run has answers to 81 of them, less than half"));
+}
+
+#[test]
+fn programs_are_compared_as_diffs_that_fit_into_the_page() {
+    let program = |body: &str| format!("def f(x):\n    return {body}\n");
+    let mut base = sample("base", 1);
+    base.program = program(&"1 + ".repeat(60));
+    let mut tuned = sample("adapter", 1);
+    tuned.program = program("x");
+    tuned.metrics = Some(metrics(90.0, 80.0));
+    let page = check(&[base, tuned], &run(&["adapter"])).markdown;
+    let (_, rest) = page
+        .split_once("```diff\n")
+        .expect("a block with the difference");
+    let (diff, _) = rest.split_once("\n```").expect("its end");
+    let lines: Vec<&str> = diff.lines().collect();
+    assert_eq!(
+        lines[..4],
+        ["--- base", "+++ adapter", "@@ -1,2 +1,2 @@", " def f(x):"]
+    );
+    assert_eq!(lines[5], "+    return x");
+    let longest = lines.iter().map(|line| line.chars().count()).max();
+    assert!(longest.is_some_and(|longest| longest <= 100), "{diff}");
+    assert!(lines[4].starts_with("-    return 1 + ") && lines[4].ends_with(" characters)"));
 }

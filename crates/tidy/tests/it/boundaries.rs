@@ -147,8 +147,7 @@ const ONE_PLACE: [(&str, &str); 29] = [
     ("csv", "evaluator/src/ratings/spreadsheet.rs"),
     // Its own module of this name.
     ("csv", "crates/slm-table/src/rows.rs"),
-    ("similar", "evaluator/src/review/page.rs"),
-    ("similar", "evaluator/src/show/page.rs"),
+    ("similar", "crates/slm-report/src/diff.rs"),
     ("signal_hook", "crates/slm-cli/src/interrupt.rs"),
     ("statrs", "crates/slm-statistics/src/distribution.rs"),
     ("zip", "crates/slm-model/src/source"),
