@@ -46,7 +46,7 @@ pub(crate) enum Command {
     /// Rebuild the report of a run from its records, without a model
     #[command(after_long_help = REPORT_EXAMPLES)]
     Report(ReportArguments),
-    /// Print the trajectory of an answer, step by step
+    /// Print the verdict, the request and the steps of an answer, or compare two arms
     #[command(after_long_help = SHOW_EXAMPLES)]
     Show(ShowArguments),
     /// Score a file of samples against a benchmark's hidden tests
@@ -285,9 +285,12 @@ const SHOW_EXAMPLES: &str = "\
 Examples:
   evaluator show reports/quickstart-1a2b3c4d embedded/double_it
   evaluator show quickstart-1a2b3c4d double_it --arm base --workflow reflection --sample 0
+  evaluator show reports/example initials --diff
 
-Prints every answer to the task unless --arm, --workflow and --sample select among them: the text of each call, the \
-results of the tests, what each revision changed, the stop reason, and how much of the budget was spent.";
+Prints every answer to the task unless --arm, --workflow and --sample select among them: the verdict, the hidden tests \
+passed, the first one that did not pass, MI and cyclomatic complexity; the request; the text of each call, the results of \
+the tests, what each revision changed, the stop reason, and how much of the budget was spent. A run without \
+trajectory.jsonl has no request and no steps to print.";
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowArguments {
@@ -309,7 +312,10 @@ pub(crate) struct ShowArguments {
     /// Folder that is searched for runs by name
     #[arg(long, value_name = "FOLDER", default_value = "reports")]
     pub(crate) reports: PathBuf,
-    /// Print the steps as one JSON document
+    /// Compare the programs of the base model and of an adapter
+    #[arg(long)]
+    pub(crate) diff: bool,
+    /// Print the records and steps as one JSON document
     #[arg(long)]
     pub(crate) json: bool,
 }

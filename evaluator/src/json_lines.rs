@@ -68,7 +68,8 @@ struct AnyVersion {
 /// An open file of documents.
 pub(crate) struct JsonLines<T> {
     path: PathBuf,
-    file: File,
+    /// `None` until the first document of a file that was not created when it was opened.
+    file: Option<File>,
     documents: PhantomData<T>,
 }
 
@@ -91,17 +92,45 @@ impl<T: Versioned> JsonLines<T> {
             .with_context(|| format!("cannot write {}", path.display()))?;
         let lines = Self {
             path,
-            file,
+            file: Some(file),
             documents: PhantomData,
         };
         Ok((lines, documents))
+    }
+
+    /// Opens a file as [`Self::open`] does, but creates it only with the first document.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(crate) fn open_if_there(path: PathBuf) -> Result<(Self, Vec<T>)> {
+        if path.exists() {
+            return Self::open(path);
+        }
+        let lines = Self {
+            path,
+            file: None,
+            documents: PhantomData,
+        };
+        Ok((lines, Vec::new()))
     }
 
     /// Appends a document, unbuffered.
     pub(crate) fn append(&mut self, document: &T) -> Result<()> {
         let mut line = serde_json::to_vec(document)?;
         line.push(b'\n');
-        self.file.write_all(&line).with_context(|| {
+        if self.file.is_none() {
+            let file = OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(&self.path);
+            let cannot = || format!("cannot open {}", self.path.display());
+            self.file = Some(file.with_context(cannot)?);
+        }
+        let written = self
+            .file
+            .iter_mut()
+            .try_for_each(|file| file.write_all(&line));
+        written.with_context(|| {
             format!(
                 "cannot write {}\nhint: free space and run the same command again",
                 self.path.display()

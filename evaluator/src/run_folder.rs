@@ -47,9 +47,24 @@ impl RunFolder {
     /// # Errors
     /// The folder cannot be written, or a complete line in it is not this program's.
     pub(crate) fn open(path: PathBuf) -> Result<Self> {
+        Self::with_log(path, JsonLines::open)
+    }
+
+    /// Opens the folder as [`Self::open`] does, but does not create a log in one that was copied without it.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(crate) fn open_recorded(path: PathBuf) -> Result<Self> {
+        Self::with_log(path, JsonLines::open_if_there)
+    }
+
+    fn with_log(
+        path: PathBuf,
+        open: fn(PathBuf) -> Result<(JsonLines<Event>, Vec<Event>)>,
+    ) -> Result<Self> {
         fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
         let (records_file, records) = JsonLines::open(path.join(RECORDS))?;
-        let (log, logged) = JsonLines::<Event>::open(path.join(TRAJECTORIES))?;
+        let (log, logged) = open(path.join(TRAJECTORIES))?;
         let mut events: BTreeMap<Key, Vec<Event>> = BTreeMap::new();
         for event in logged {
             events
@@ -95,10 +110,28 @@ impl RunFolder {
     /// Reads the records and steps in a folder, without changing it.
     ///
     /// # Errors
-    /// A file cannot be read, or a complete line of it is not this program's.
+    /// A file cannot be read, or a complete line of it is not this program's. A missing log is a [`UserMistake`].
     pub(crate) fn read(folder: &Path) -> Result<(Vec<SampleRecord>, Vec<Event>)> {
-        let records = json_lines::read_file(&folder.join(RECORDS))?;
-        Ok((records, json_lines::read_file(&folder.join(TRAJECTORIES))?))
+        let records = Self::read_records(folder)?;
+        let log = folder.join(TRAJECTORIES);
+        if !log.is_file() {
+            return Err(UserMistake(format!(
+                "{}: no {TRAJECTORIES}, which holds the requests and the steps to each answer\n\
+                 hint: copy it from where the run was made, or repeat the run; without it, `evaluator show` and \
+                 `evaluator report` still read the records",
+                folder.display()
+            ))
+            .into());
+        }
+        Ok((records, json_lines::read_file(&log)?))
+    }
+
+    /// Reads the records in a folder, without changing it.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a complete line of it is not this program's.
+    pub(crate) fn read_records(folder: &Path) -> Result<Vec<SampleRecord>> {
+        json_lines::read_file(&folder.join(RECORDS))
     }
 
     /// Writes the folder of a run that was merged from shards, in place of an earlier merged run.

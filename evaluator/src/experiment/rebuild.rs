@@ -23,7 +23,7 @@ fn report(arguments: &ReportArguments) -> Result<()> {
     let (info, run) = match &folders[..] {
         [folder] => {
             let info = RunFolder::read_info(folder)?;
-            let run = RunFolder::open(folder.clone())?;
+            let run = RunFolder::open_recorded(folder.clone())?;
             let (expected, found) = (info.n_answers(), run.records().len());
             if found < expected {
                 slm_cli::note(&format!(

@@ -16,7 +16,7 @@ pub(super) fn run(folders: &[PathBuf], is_json: bool) -> Result<(), Failure> {
     let mut cells = Vec::new();
     for folder in folders {
         let info = RunFolder::read_info(folder)?;
-        let (records, _) = RunFolder::read(folder)?;
+        let records = RunFolder::read_records(folder)?;
         let records: Vec<SampleRecord> = records.into_iter().map(SampleRecord::upgraded).collect();
         if records.is_empty() {
             let text = format!(

@@ -1,37 +1,48 @@
-//! Renders a trajectory as text, one section per step.
+//! Renders an answer as text: its outcome, the request, and one section per step.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use similar::{ChangeTag, TextDiff};
 use slm_config::Workflow;
+use slm_report::SampleRecord;
+use slm_report::diff::{DiffLine, diff_lines};
 
+use super::answers::Answer;
 use super::lookup;
 use super::paint::{Paint, harmless};
 use super::snippet;
+use crate::counted::counted;
+use crate::run_folder::TRAJECTORIES;
 use crate::workflow::event::{CallResult, Decision, Event, ExecutionResult, Key, What};
 use slm_artifacts::Expects;
 
 /// Unchanged lines that are shown around a change.
 const CONTEXT: usize = 3;
 
-/// Renders the whole trajectory.
-pub(super) fn trajectory(key: &Key, events: &[Event], paint: Paint) -> String {
-    let drawn = if key.decoding.is_greedy() {
-        String::new()
-    } else {
-        format!(" · {}", key.decoding)
-    };
-    let mut page = paint.heading(&harmless(&format!(
-        "{} · {} · {}{drawn} · sample {}",
-        key.task_id, key.arm, key.workflow, key.sample
-    )));
+/// Renders an answer: its outcome, the request, and the steps.
+pub(super) fn answer(key: &Key, answer: &Answer, has_log: bool, paint: Paint) -> String {
+    let title = title(&key.arm, key);
+    let mut page = paint.heading(&harmless(&title));
     page.push('\n');
+    page += &super::outcome::outcome(answer.record.as_ref(), paint);
+    let events = &answer.steps;
     let decision = events.iter().find_map(|event| match &event.what {
         What::Decision(decision) => Some(decision),
         _ => None,
     });
-    page += &decision.map_or_else(|| "not finished yet\n".to_owned(), outcome);
+    match (decision, &answer.record) {
+        (Some(decision), _) => page += &outcome(decision),
+        (None, Some(record)) if events.is_empty() => page += &recorded(record, has_log, paint),
+        (None, _) => page += "not finished yet\n",
+    }
+    let first = events.iter().find_map(|event| match &event.what {
+        What::Call(call) => Some(call),
+        _ => None,
+    });
+    if let Some(call) = first {
+        page.push('\n');
+        page += &request(call, paint);
+    }
     let programs: BTreeMap<u32, String> = events
         .iter()
         .filter_map(|event| match &event.what {
@@ -59,6 +70,55 @@ pub(super) fn trajectory(key: &Key, events: &[Event], paint: Paint) -> String {
         }
     }
     page
+}
+
+/// Returns whose answer it is, and to what.
+pub(super) fn title(arm: &str, key: &Key) -> String {
+    let drawn = if key.decoding.is_greedy() {
+        String::new()
+    } else {
+        format!(" · {}", key.decoding)
+    };
+    let Key {
+        task_id,
+        workflow,
+        sample,
+        ..
+    } = key;
+    format!("{task_id} · {arm} · {workflow}{drawn} · sample {sample}")
+}
+
+/// Renders what a record holds of an answer without steps, down to its program.
+fn recorded(record: &SampleRecord, has_log: bool, paint: Paint) -> String {
+    let missing = if has_log {
+        format!("{TRAJECTORIES} holds no step of this answer")
+    } else {
+        format!("this folder has no {TRAJECTORIES}")
+    };
+    format!(
+        "stopped: {}\nspent: {}, {}, {}\nrequest and steps: not shown, {missing}\n\n{}\n{}",
+        record.stop,
+        counted(record.completion_tokens, "token"),
+        counted(record.calls, "call"),
+        counted(record.executions, "execution"),
+        paint.heading("program"),
+        indented(&record.program),
+    )
+}
+
+/// Renders the first request, from which the answer starts.
+fn request(call: &CallResult, paint: Paint) -> String {
+    let mut text = String::new();
+    for message in &call.messages {
+        let heading = format!("request · {}", message.role);
+        text += &(paint.heading(&harmless(&heading)) + "\n");
+        text += &indented(&message.content);
+    }
+    if !call.begun.is_empty() {
+        text += &(paint.heading("request · beginning of the answer") + "\n");
+        text += &indented(&call.begun);
+    }
+    text
 }
 
 /// Renders the stop reason and what was spent of the budget.
@@ -230,27 +290,17 @@ fn indented(text: &str) -> String {
 
 /// Renders what a revision changed, line by line.
 fn difference(before: &str, after: &str, paint: Paint) -> String {
-    let (before, after) = (harmless(before), harmless(after));
-    let (before, after) = (
-        format!("{}\n", before.trim_end()),
-        format!("{}\n", after.trim_end()),
-    );
-    let diff = TextDiff::from_lines(&before, &after);
     let mut text = String::new();
-    for (at, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
-        if at > 0 {
-            text += "  ...\n";
-        }
-        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
-            let line = change.value().trim_end_matches('\n');
-            let shown = match change.tag() {
-                ChangeTag::Delete => paint.bad(&format!("- {line}")),
-                ChangeTag::Insert => paint.good(&format!("+ {line}")),
-                ChangeTag::Equal => format!("  {line}"),
-            };
-            text.push_str(&shown);
-            text.push('\n');
-        }
+    let lines = diff_lines(&harmless(before), &harmless(after), CONTEXT);
+    for (at, line) in lines.into_iter().enumerate() {
+        let line = match line {
+            DiffLine::Hunk(_) if at == 0 => continue,
+            DiffLine::Hunk(_) => "  ...".to_owned(),
+            DiffLine::Both(line) => format!("  {line}"),
+            DiffLine::Removed(line) => paint.bad(&format!("- {line}")),
+            DiffLine::Added(line) => paint.good(&format!("+ {line}")),
+        };
+        text += &(line + "\n");
     }
     if text.is_empty() {
         "  no change\n".clone_into(&mut text);
@@ -276,7 +326,7 @@ mod tests {
 
     fn program(text: &str) -> serde_json::Value {
         serde_json::json!({"call": {
-            "role": "coder", "expects": "program", "messages": [], "begun": "```python\ndef f(x):\n",
+            "role": "coder", "expects": "program", "messages": [{"role": "user", "content": "Double x\u{1b}[2J."}], "begun": "```python\ndef f(x):\n",
             "messages_sha256": "m", "temperature": 0.0, "top_p": 1.0, "top_k": null, "max_new_tokens": 64,
             "seed": 1, "model_sha256": "b", "adapter_sha256": null, "prompt_tokens": 9,
             "completion_tokens": 5, "finish_reason": "stop", "text": text, "code_sha256": "p",
@@ -324,15 +374,27 @@ mod tests {
                 }}),
             ),
         ];
-        trajectory(&events[0].trajectory, &events, paint)
+        let key = events[0].trajectory.clone();
+        let answer = Answer {
+            record: None,
+            steps: events.to_vec(),
+        };
+        super::answer(&key, &answer, true, paint)
     }
 
     #[test]
     fn a_trajectory_reads_from_top_to_bottom() {
         let expected = "\
 t/f · base · reflection · temperature 0.5, top-p 0.9 · sample 0
+no record: the answer is not finished or not scored yet
 stopped: rounds spent; the program of step 3 was kept
 spent: 10 of 100 tokens, 2 of 2 calls, 1 of 4 executions, 1 of 16 lookups
+
+request · user
+  Double x\\u{1b}[2J.
+request · beginning of the answer
+  ```python
+  def f(x):
 
 step 0 · coder (5 tokens, 0.2 s)
   def f(x):

@@ -34,6 +34,7 @@ mod quality;
 mod review;
 mod score;
 mod shards;
+mod show;
 mod snippets;
 #[path = "../../../crates/slm-cli/tests/support/mod.rs"]
 mod support;
