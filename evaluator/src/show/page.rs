@@ -11,6 +11,7 @@ use super::answers::Answer;
 use super::lookup;
 use super::paint::{Paint, harmless};
 use super::snippet;
+use crate::counted::counted;
 use crate::run_folder::TRAJECTORIES;
 use crate::workflow::event::{CallResult, Decision, Event, ExecutionResult, Key, What};
 use slm_artifacts::Expects;
@@ -95,11 +96,11 @@ fn recorded(record: &SampleRecord, has_log: bool, paint: Paint) -> String {
         format!("this folder has no {TRAJECTORIES}")
     };
     format!(
-        "stopped: {}\nspent: {} tokens, {} calls, {} executions\nrequest and steps: not shown, {missing}\n\n{}\n{}",
+        "stopped: {}\nspent: {}, {}, {}\nrequest and steps: not shown, {missing}\n\n{}\n{}",
         record.stop,
-        record.completion_tokens,
-        record.calls,
-        record.executions,
+        counted(record.completion_tokens, "token"),
+        counted(record.calls, "call"),
+        counted(record.executions, "execution"),
         paint.heading("program"),
         indented(&record.program),
     )

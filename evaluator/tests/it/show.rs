@@ -74,23 +74,13 @@ failed · 0 of 5 hidden tests passed
   AssertionError: got 'Grace Brewster Hopper', expected 'G.B.H.'
 MI 88.1 · mi_code 84.7 · CC 1 · LLOC 4
 stopped: finished
+spent: 25 tokens, 1 call, 0 executions
+request and steps: not shown, this folder has no trajectory.jsonl
+
+program
+  def initials(full_name):
 ";
-    let found: Vec<&str> = page.lines().take(6).collect();
-    let wanted: Vec<&str> = expected.lines().collect();
-    assert_eq!(
-        (found[0], found[1], found[4], found[5]),
-        (wanted[0], wanted[1], wanted[4], wanted[5]),
-        "{page}"
-    );
-    assert!(found[2].starts_with("  assert initials("), "{page}");
-    assert!(found[3].starts_with("  AssertionError: got "), "{page}");
-    says(
-        &page,
-        &[
-            "request and steps: not shown, this folder has no trajectory.jsonl",
-            "\nprogram\n  def initials(full_name):\n",
-        ],
-    );
+    assert!(page.starts_with(expected), "{page}");
 }
 
 #[test]
