@@ -14,7 +14,7 @@ use crate::findings::conclusion::MIN_PAIRS;
 use crate::findings::contrast::Contrast;
 use crate::findings::same_text::SameText;
 use crate::findings::solved::Solved;
-use crate::number::{number, p_value, signed, signed_interval};
+use crate::markdown;
 use crate::record::{RECORD_VERSION, SampleRecord};
 use crate::sample_metric::{
     CC_OF_SOLVED, COGNITIVE, COMPLETION_TOKENS, PASS_RATE, SampleMetric, TESTS_PASSED, paired,
@@ -194,94 +194,59 @@ impl OutsideComparison {
     /// Renders the comparison as Markdown.
     pub fn markdown(&self) -> String {
         let metrics = compared();
-        let (base, other) = (&self.base, &self.other);
-        let mut lines = vec![
-            format!("## {}: answers made elsewhere", self.benchmark),
-            String::new(),
-            format!(
-                "`{}` less `{}`, by task: {} tasks that both answered ({} and {} answers). Only the programs are known: \
-                 that both sides had the same prompts, sampling and budget was not checked.",
-                other.name, base.name, self.tasks, other.answers, base.answers
-            ),
-        ];
-        for side in [base, other] {
-            if side.alone > 0 {
-                lines.push(format!(
-                    "{} of the {} tasks of `{}` have no answer on the other side and are in no pair.",
-                    side.alone, side.tasks, side.name
-                ));
-            }
-        }
-        lines.extend([
-            String::new(),
-            "| metric | pairs | differ | base | other | difference | 95 % interval | p | p Holm | p Wilcoxon | r | δ |".to_owned(),
-            "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |".to_owned(),
-        ]);
-        for ((found, metric), holm_p) in self.contrasts.iter().zip(&metrics).zip(&self.holm_p) {
-            let scaled = |value: Option<f64>| value.map(|value| value * metric.scale);
-            lines.push(format!(
-                "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
-                metric.label,
-                found.n,
-                found.differing,
-                number(scaled(found.reference_mean), metric.digits),
-                number(scaled(found.mean), metric.digits),
-                signed(scaled(found.difference), metric.digits),
-                signed_interval(found.interval, metric.digits, metric.scale),
-                p_value(found.sign_flip_p),
-                p_value(*holm_p),
-                p_value(found.wilcoxon_p),
-                signed(found.rank_biserial, 2),
-                signed(found.cliffs_delta, 2),
-            ));
-        }
-        lines.push(String::new());
-        lines.push(self.solved_in_words());
-        let few: Vec<&str> = self
-            .contrasts
-            .iter()
-            .zip(&metrics)
-            .filter(|(found, _)| found.differing < MIN_PAIRS)
-            .map(|(_, metric)| metric.label)
-            .collect();
-        if !few.is_empty() {
-            lines.push(format!(
-                "Fewer than {MIN_PAIRS} tasks differ, too few for a conclusion, in: {}.",
-                few.join(", ")
-            ));
-        }
-        lines.push(format!(
-            "{} of {} programs are the same text on both sides.",
-            self.same_text.same, self.same_text.of
-        ));
-        lines.push(format!(
-            "Intervals: BCa bootstrap over tasks, {RESAMPLES} resamples. p: sign-flip permutation, two-sided; p Holm: \
-             corrected for this table's {} tests. p Wilcoxon: signed-rank test with Pratt's zeros. r: matched \
-             rank-biserial correlation. δ: Cliff's delta. A program that does not parse or is empty has no MI.",
-            self.holm_p.iter().flatten().count()
-        ));
-        lines.join("\n")
-    }
-
-    fn solved_in_words(&self) -> String {
-        let solved = &self.solved;
-        let p = match solved.mcnemar_p {
-            None => String::new(),
-            Some(p) if p < 0.001 => format!(" (exact McNemar p {})", p_value(Some(p))),
-            Some(p) => format!(" (exact McNemar p = {})", p_value(Some(p))),
-        };
-        let detectable = match solved.detectable_difference() {
-            Some(points) => format!(
-                " The smallest difference in pass rate that this many tasks detect is {} points.",
-                number(points * PASS_RATE.scale, 1)
-            ),
-            None => String::new(),
-        };
-        format!(
-            "Of {} tasks both solve {}, base alone {}, other alone {}{p}.{detectable}",
-            solved.tasks, solved.both, solved.reference_only, solved.other_only
+        let all = || self.contrasts.iter().zip(&metrics);
+        let is_few = |(found, _): &(&Contrast, &SampleMetric)| found.differing < MIN_PAIRS;
+        markdown::render(
+            &TEMPLATES,
+            &Page {
+                found: self,
+                rows: all()
+                    .zip(&self.holm_p)
+                    .map(|((contrast, metric), &holm_p)| Row {
+                        metric: *metric,
+                        contrast,
+                        holm_p,
+                    })
+                    .collect(),
+                few: all()
+                    .filter(is_few)
+                    .map(|(_, metric)| metric.label)
+                    .collect(),
+                min_pairs: MIN_PAIRS,
+                tests: self.holm_p.iter().flatten().count(),
+                detectable: self.solved.detectable_difference(),
+            },
         )
     }
+}
+
+const TEMPLATES: [(&str, &str); 2] = [
+    (
+        "answers_elsewhere",
+        include_str!("templates/answers_elsewhere.md.jinja"),
+    ),
+    ("phrases", include_str!("templates/phrases.md.jinja")),
+];
+
+/// The context of the template.
+#[derive(Serialize)]
+struct Page<'a> {
+    found: &'a OutsideComparison,
+    rows: Vec<Row<'a>>,
+    /// The metrics in which too few tasks differ for a conclusion.
+    few: Vec<&'static str>,
+    min_pairs: usize,
+    /// Tests that Holm's correction is for.
+    tests: usize,
+    /// The smallest difference in pass rate that the tasks detect, 0 to 1.
+    detectable: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    metric: SampleMetric,
+    contrast: &'a Contrast,
+    holm_p: Option<f64>,
 }
 
 /// The metrics that are known of such answers: those of a report's paired differences, without tokens.

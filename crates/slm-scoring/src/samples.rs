@@ -11,6 +11,7 @@ use std::path::Path;
 
 use slm_benchmarks::{Task, TaskSet};
 use slm_metrics::syntax::{Form, extract_program};
+use slm_table::TableError;
 
 use crate::error::SamplesError;
 use crate::program::wanted;
@@ -21,10 +22,18 @@ pub use format::SampleFormat;
 const NULL: &str = "null in place of a program, scored as an empty answer";
 /// A task that a file names without a program.
 const EMPTY_LIST: &str = "empty list of programs: the task has no sample";
-/// Rows that `lm-eval` writes once more for each filter.
+/// Rows that `lm-eval` repeats for each filter.
 const OTHER_FILTER: &str = "row of another filter of the same answers, not scored";
 /// Why a program is not run whose text was no text.
 const HALF_PAIR: &str = "half of a surrogate pair, which is no text";
+
+/// Converts an error: a missing file or a wrong format is the caller's mistake, the rest the system's.
+fn mistake(error: TableError) -> SamplesError {
+    match error {
+        TableError::Unreadable { .. } => SamplesError::Table(error),
+        other => SamplesError::Invalid(other.to_string()),
+    }
+}
 
 /// A program for a task.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -330,11 +330,13 @@ mod tests {
                 ..merged.clone()
             };
             assert_eq!(unmerged, whole);
+            let of_merged = slm_report::build(&merged, run.records()).markdown;
+            assert!(of_merged.contains("energies of all shards are added up"));
             let found = order::sorted(&merged, run.records());
             let expected = order::sorted(&whole, &records);
             assert_eq!(found, expected);
             assert_eq!(
-                slm_report::build(&merged, &found),
+                slm_report::build(&unmerged, &found),
                 slm_report::build(&whole, &expected)
             );
         }

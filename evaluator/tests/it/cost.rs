@@ -56,7 +56,7 @@ fn a_run_has_the_energy_of_its_phases_and_its_price() {
         &[
             "evaluate.max_tasks=2",
             "--set",
-            "costs.price_per_kwh=3600000",
+            "costs.price_per_kwh=36000",
             "--set",
             "costs.currency=ct",
         ],
@@ -70,13 +70,13 @@ fn a_run_has_the_energy_of_its_phases_and_its_price() {
     let info = json_of(&run.join("run.json"));
     assert_eq!(info["prices"]["currency"], "ct");
     let cost = &json_of(&run.join("summary.json"))["cost"];
-    // At 1 ct for a joule.
+    // At 0.01 ct for a joule.
     let (kwh, money) = (
         number(&cost["whole"]["kwh"]["known"]),
         number(&cost["whole"]["money"]["known"]),
     );
     assert!(
-        kwh > 0.0 && (kwh * 3.6e6 - money).abs() < 1e-6 * money,
+        kwh > 0.0 && (kwh * 36000.0 - money).abs() < 1e-6 * money,
         "{cost}"
     );
     let joules = info["timings"].as_array().expect("phases").iter();
@@ -84,7 +84,7 @@ fn a_run_has_the_energy_of_its_phases_and_its_price() {
         .map(|of| number(&of["energy"]["processors"]["joules"]))
         .sum();
     assert!(
-        (joules - money).abs() < 1e-6 * money,
+        (joules / 100.0 - money).abs() < 1e-6 * money,
         "{joules} J, {money} ct"
     );
     let kinds: Vec<&Value> = cost["kinds"]
@@ -99,7 +99,7 @@ fn a_run_has_the_energy_of_its_phases_and_its_price() {
         &[
             "## What it cost",
             "| the whole run |",
-            "3600000\u{a0}ct for a kilowatt-hour.",
+            "36000\u{a0}ct for a kilowatt-hour.",
         ],
     );
 }

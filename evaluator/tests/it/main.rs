@@ -45,6 +45,7 @@ mod support;
 mod verifier_data;
 mod version_3;
 mod view;
+mod view_texts;
 mod workflows;
 
 use support::{Finished, Project, copy_folder, finish, golden};

@@ -83,6 +83,7 @@ fn summary(run: &Path) -> Value {
             "cpu_s_of_passed",
             "seconds_to_program",
             "cpu_relative_to_canonical",
+            "cost",
         ];
         match value {
             Value::Object(fields) => {

@@ -241,7 +241,7 @@ fn texts_of_a_model_do_not_control_the_terminal() {
 fn what_needs_the_log_names_it_and_what_to_do() {
     let project = example();
     for words in [
-        &["dataset", "example", "-o", "out"][..],
+        &["dataset", "example", "--to", "sft", "-o", "out"][..],
         &["memory", "example", "-o", "out.jsonl"],
     ] {
         says(

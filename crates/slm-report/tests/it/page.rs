@@ -3,7 +3,6 @@
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
 use slm_artifacts::{ContaminationSearch, Verdict};
-use slm_config::{Hypothesis, HypothesisMetric};
 use slm_report::{ProgramMetrics, Report, RunInfo, SampleRecord, build};
 
 use crate::synthetic::{self, metrics, records, run, sample, solved, unparsable};

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use slm_table::TableError;
 
-use super::rows::mistake;
+use super::mistake;
 use crate::error::SamplesError;
 
 /// Bytes at the beginning of a file that are searched for the first brackets.

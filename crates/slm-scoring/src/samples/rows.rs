@@ -5,10 +5,10 @@ use std::path::Path;
 
 use serde_json::Value;
 use slm_metrics::syntax::Form;
-use slm_table::{Row, TableError};
+use slm_table::Row;
 
 use super::task_ids::TaskIds;
-use super::{EMPTY_LIST, HALF_PAIR, OTHER_FILTER, Reader, SampleFormat};
+use super::{EMPTY_LIST, HALF_PAIR, OTHER_FILTER, Reader, SampleFormat, mistake};
 use crate::error::SamplesError;
 
 /// Reads the rows of a file in one of the formats with rows.
@@ -57,7 +57,7 @@ pub(super) fn read(
 
 struct SampleRow<'a> {
     row: &'a Row,
-    /// Its number in the file, from 1: a list is often on one line.
+    /// Its number in the file, from 1: a list is often on one line, and a line that is empty is no entry.
     entry: usize,
 }
 
@@ -69,7 +69,7 @@ impl<'a> SampleRow<'a> {
     fn invalid(&self, problem: impl AsRef<str>) -> SamplesError {
         let place = &self.row.place;
         let problem = problem.as_ref();
-        SamplesError::Invalid(if place.number() == self.entry {
+        SamplesError::Invalid(if self.entry <= place.number() {
             format!("{place}: {problem}")
         } else {
             format!("{place}, entry {}: {problem}", self.entry)
@@ -268,16 +268,10 @@ fn leaves<'v>(value: &'v Value, texts: &mut Vec<Option<&'v str>>) -> bool {
     }
 }
 
-/// Converts an error: a missing file or a wrong format is the caller's mistake, the rest the system's.
-pub(super) fn mistake(error: TableError) -> SamplesError {
-    match error {
-        TableError::Unreadable { .. } => SamplesError::Table(error),
-        other => SamplesError::Invalid(other.to_string()),
-    }
-}
-
 fn names(fields: &serde_json::Map<String, Value>) -> String {
-    let names: Vec<String> = fields.keys().map(|name| format!("`{name}`")).collect();
+    let mut names: Vec<String> = fields.keys().map(|name| format!("`{name}`")).collect();
+    // A reader may keep the file's order or not.
+    names.sort_unstable();
     if names.is_empty() {
         "no field".to_owned()
     } else {
