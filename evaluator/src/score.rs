@@ -55,9 +55,17 @@ pub(crate) fn run(arguments: &ScoreArguments) -> Result<(), Failure> {
 fn score(arguments: &ScoreArguments) -> Result<Document> {
     let (cache_dir, name) = (slm_cli::cache_dir(), &arguments.benchmark);
     let (set, _) = load_tasks(name, arguments.data.as_deref())?;
-    let samples = read_samples(&arguments.samples, &set, arguments)?;
+    let options = SampleOptions {
+        extract: arguments.extract,
+        format: arguments.format.map(SampleFormat::from),
+        limit_start: arguments.limit_start,
+    };
+    let samples = read_samples(&arguments.samples, &set, options)?;
     let base = match &arguments.against {
-        Some(path) => Some((path, read_samples(path, &set, arguments)?)),
+        Some(path) => {
+            let options = options_of_base(path, arguments);
+            Some((path, read_samples(path, &set, options)?))
+        }
         None => None,
     };
 
@@ -93,12 +101,17 @@ fn score(arguments: &ScoreArguments) -> Result<Document> {
     Ok(document.compared(of_base, comparison))
 }
 
-fn read_samples(path: &Path, set: &TaskSet, arguments: &ScoreArguments) -> Result<Samples> {
-    let options = SampleOptions {
+/// The options of `--against`: the format follows from its contents, and an offset is one of lists.
+fn options_of_base(path: &Path, arguments: &ScoreArguments) -> SampleOptions {
+    let is_lists = matches!(SampleFormat::detect(path), Ok(SampleFormat::BigCode));
+    SampleOptions {
         extract: arguments.extract,
-        format: arguments.format.map(SampleFormat::from),
-        limit_start: arguments.limit_start,
-    };
+        format: None,
+        limit_start: arguments.limit_start.filter(|_| is_lists),
+    }
+}
+
+fn read_samples(path: &Path, set: &TaskSet, options: SampleOptions) -> Result<Samples> {
     let read = slm_scoring::read_samples(path, set, options).map_err(|error| match error {
         SamplesError::Invalid(problem) => UserMistake(problem).into(),
         other => anyhow::Error::from(other),

@@ -107,8 +107,8 @@ fn fit(arguments: &FitArguments) -> Result<()> {
         },
         (None, None) => unreachable!("a training that is not resumed has an initial adapter"),
     };
-    say_adapter(at.adapter.num_trainable(), decoder.config(), choice);
     report::examples::write(run.path(), &examples, &setup.tokenizer)?;
+    say_adapter(at.adapter.num_trainable(), decoder.config(), choice);
 
     let origin = origin_of(recipe);
     let recipe_yaml = recipe.to_yaml();

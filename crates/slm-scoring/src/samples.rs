@@ -74,7 +74,7 @@ pub fn read_samples(
 ) -> Result<Samples, SamplesError> {
     let format = match options.format {
         Some(format) => format,
-        None => format::detect(path)?,
+        None => SampleFormat::detect(path)?,
     };
     if options.limit_start.is_some() && format != SampleFormat::BigCode {
         return Err(SamplesError::Invalid(format!(

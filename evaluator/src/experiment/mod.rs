@@ -199,8 +199,8 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
     )?;
     info.timings = timings.phases();
     run.write_info(&info)?;
-    timings.finish()?;
     let path = publish(&info, &run, arguments.json)?;
+    timings.finish()?;
     slm_cli::note(&format!(
         "peak memory        {}",
         slm_cli::peak_memory_text()
@@ -300,17 +300,17 @@ fn publish(info: &RunInfo, run: &RunFolder, json: bool) -> Result<Option<PathBuf
     let report = slm_report::build(info, &records);
     let path = run.write_report(&report)?;
     run.write_samples(info, &records)?;
-    run.write_page(&view::beside_report(
-        run.path(),
-        info,
-        &records,
-        &report.overview,
-    )?)?;
     if json {
         slm_cli::document(&serde_json::to_string_pretty(&report.summary)?);
-        return Ok(None);
     }
-    Ok(Some(path))
+    // The report is complete without it.
+    let page = view::beside_report(run.path(), info, &records, &report.overview);
+    if let Err(error) = page.and_then(|page| run.write_page(&page)) {
+        slm_cli::note(&format!(
+            "warning: report.html is not written: {error:#}\nhint: `evaluator view` writes it again"
+        ));
+    }
+    Ok((!json).then_some(path))
 }
 
 /// Returns the recipe's section with the sampling settings of a cell.

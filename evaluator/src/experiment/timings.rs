@@ -127,9 +127,9 @@ impl Timings {
     pub(crate) fn finish(self) -> Result<()> {
         let file = self.0.state().file.take();
         match file {
-            Some(file) => std::fs::remove_file(&file)
+            Some(file) if file.exists() => std::fs::remove_file(&file)
                 .with_context(|| format!("cannot remove {}", file.display())),
-            None => Ok(()),
+            _ => Ok(()),
         }
     }
 }

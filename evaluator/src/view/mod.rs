@@ -72,7 +72,7 @@ pub(crate) fn beside_report(
         info,
         records,
         overview,
-        steps,
+        steps: &steps,
     };
     Ok(evaluation(&[run], LIMIT)?.0)
 }
@@ -128,7 +128,7 @@ fn page(runs: &[Run], limit: usize) -> Result<String> {
             info: &run.info,
             records: &run.records,
             overview: &run.overview,
-            steps: run.steps.clone(),
+            steps: &run.steps,
         })
         .collect();
     let (page, without_steps) = evaluation(&pages, limit)?;

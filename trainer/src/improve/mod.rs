@@ -128,9 +128,11 @@ fn improve(arguments: &ImproveArguments) -> Result<()> {
     };
     keep_best(&stages, outcome.best_round)?;
     let document = report::write(&stages.folder, &subject)?;
-    write(&stages.folder.join(page::DOCUMENT_FILE), &document)?;
-    let html = page::render(&serde_json::from_str(&document)?, &recipe.to_yaml())?;
-    write(&stages.folder.join(page::PAGE_FILE), &html)?;
+    if let Err(error) = page::write(&stages.folder, &document, &recipe.to_yaml()) {
+        slm_cli::note(&format!(
+            "warning: {PAGE_FILE} is not written: {error:#}\nhint: repeat the command to write it again"
+        ));
+    }
     if arguments.json {
         slm_cli::document(&document);
     } else {

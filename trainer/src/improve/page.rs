@@ -6,11 +6,13 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use slm_report::html::{Chart, Line, TrainingPage, training};
 
+use crate::folder::replace_file;
+
 /// File name of the page.
 pub(crate) const PAGE_FILE: &str = "improve-report.html";
 
 /// File name of the document that it is made of.
-pub(super) const DOCUMENT_FILE: &str = "improve.json";
+const DOCUMENT_FILE: &str = "improve.json";
 
 /// Whether the folder holds a finished improvement.
 pub(crate) fn is_folder(folder: &Path) -> bool {
@@ -33,8 +35,18 @@ pub(crate) fn page(folder: &Path) -> Result<Option<String>> {
     render(&document, &recipe).map(Some)
 }
 
+/// Writes the document and its page.
+///
+/// # Errors
+/// The disk is full or not writable.
+pub(super) fn write(folder: &Path, document: &str, recipe: &str) -> Result<()> {
+    replace_file(folder, DOCUMENT_FILE, document)?;
+    let page = render(&serde_json::from_str(document)?, recipe)?;
+    replace_file(folder, PAGE_FILE, &page)
+}
+
 /// Renders the page of a document.
-pub(super) fn render(document: &Value, recipe: &str) -> Result<String> {
+fn render(document: &Value, recipe: &str) -> Result<String> {
     let text = |key: &str| document[key].as_str().unwrap_or_default().to_owned();
     let rounds = document["rounds"].as_array().map_or(&[][..], Vec::as_slice);
     let verdict = if document["beats_base"] == true {

@@ -50,7 +50,8 @@ pub(super) fn of_gpu(stages: &Stages, kind: Kind, round: usize, seconds: f64) ->
             }
         }
     }
-    energy.0.retain(|part, _| *part == EnergyPart::Gpu);
+    // The processors are measured around the command.
+    energy.0.retain(|part, _| *part != EnergyPart::Processors);
     Ok(energy)
 }
 

@@ -42,7 +42,9 @@ pub(crate) fn read(run: &Path) -> Vec<SpeedLine> {
         .lines()
         .filter_map(|line| serde_json::from_str::<SpeedLine>(line).ok())
     {
-        lines.retain(|earlier| earlier.step < line.step);
+        while lines.last().is_some_and(|last| last.step >= line.step) {
+            lines.pop();
+        }
         lines.push(line);
     }
     lines

@@ -57,15 +57,16 @@ pub(crate) fn write(run: &Path, subject: Subject) -> Result<()> {
     let curve = loss_curve::of(named, &lines, subject.summary.best);
     replace_file(run, PICTURE_FILE, &draw_loss_curve(&curve))?;
     replace_file(run, REPORT_FILE, &markdown(subject, &lines))?;
+    // The report is complete without it.
     let yaml = subject.recipe.to_yaml();
-    let html = page(
-        run,
-        subject.recipe.name(),
-        Some(subject.summary),
-        &lines,
-        &yaml,
-    )?;
-    replace_file(run, PAGE_FILE, &html)
+    let name = subject.recipe.name();
+    let html = page(run, name, Some(subject.summary), &lines, &yaml);
+    if let Err(error) = html.and_then(|html| replace_file(run, PAGE_FILE, &html)) {
+        slm_cli::note(&format!(
+            "warning: {PAGE_FILE} is not written: {error:#}\nhint: `trainer view` writes it again"
+        ));
+    }
+    Ok(())
 }
 
 /// The unit of the losses of a recipe's objective.
@@ -77,9 +78,9 @@ fn unit(recipe: &Recipe) -> &'static str {
     }
 }
 
-/// Whether the report, its chart and its page are in the run's folder.
+/// Whether the report and its chart are in the run's folder.
 pub(crate) fn is_written(run: &Path) -> bool {
-    [REPORT_FILE, PICTURE_FILE, PAGE_FILE]
+    [REPORT_FILE, PICTURE_FILE]
         .iter()
         .all(|name| run.join(name).is_file())
 }

@@ -22,7 +22,7 @@ improve:
 ";
 
 /// The stages of [`RECIPE`], by the last words of their commands' folders.
-const STAGES: [&str; 9] = [
+pub(crate) const STAGES: [&str; 9] = [
     "round-0/judge",
     "round-1/sample",
     "round-1/data",
@@ -37,13 +37,13 @@ const STAGES: [&str; 9] = [
 const LOG: &str = "checkpoints/rounds/improve.jsonl";
 
 /// A project with tasks, a recipe `rounds.yaml`, and the scripts beside a copy of the trainer.
-struct Rounds {
-    project: Project,
-    program: PathBuf,
+pub(crate) struct Rounds {
+    pub(crate) project: Project,
+    pub(crate) program: PathBuf,
 }
 
 impl Rounds {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let project = Project::new();
         project.write("rounds.yaml", RECIPE);
         project.write("tasks.jsonl", tasks(611..=680));
@@ -60,7 +60,7 @@ impl Rounds {
         Self { project, program }
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let words = [&["improve", "rounds.yaml", "--device", "cpu"], words].concat();
         let program = self.program.to_str().expect("text");
         let mut command = self.project.command(program, &words);
@@ -68,16 +68,16 @@ impl Rounds {
         command
     }
 
-    fn run(&self, words: &[&str]) -> Finished {
+    pub(crate) fn run(&self, words: &[&str]) -> Finished {
         finish(&mut self.command(words))
     }
 
-    fn run_with(&self, name: &str, value: &str) -> Finished {
+    pub(crate) fn run_with(&self, name: &str, value: &str) -> Finished {
         finish(self.command(&[]).env(name, value))
     }
 
     /// The stages that were started since the last call, by the folder that each writes.
-    fn started(&self) -> Vec<String> {
+    pub(crate) fn started(&self) -> Vec<String> {
         let calls = fs::read_to_string(self.project.path("calls.txt")).unwrap_or_default();
         let _ = fs::remove_file(self.project.path("calls.txt"));
         let stage = |line: &str| {
@@ -586,44 +586,4 @@ fn too_few_tasks_are_refused_with_the_reasons() {
     let error = rounds.run(&["--set", set]).error(2);
     says(&error, &["`evaluate.endpoint` is set"]);
     assert!(!rounds.project.path("checkpoints").exists());
-}
-
-#[test]
-fn without_the_evaluator_beside_it_nothing_starts() {
-    let rounds = Rounds::new();
-    fs::remove_file(rounds.project.path("bin/evaluator")).expect("removed");
-    let error = rounds.run(&[]).error(2);
-    says(
-        &error,
-        &[
-            "bin/evaluator is missing",
-            "hint: install both programs in one folder",
-        ],
-    );
-    assert!(!rounds.project.path("checkpoints").exists());
-}
-
-#[test]
-fn a_dry_run_prints_every_command_and_writes_nothing() {
-    let rounds = Rounds::new();
-    let shown = rounds.run(&["--dry-run"]).result();
-    assert_eq!(shown.lines().count(), STAGES.len(), "{shown}");
-    for (line, stage) in shown.lines().zip(STAGES) {
-        assert!(line.contains(stage), "{stage}: {line}");
-    }
-    assert!(!rounds.project.path("checkpoints").exists());
-    assert!(rounds.started().is_empty());
-}
-
-#[test]
-fn the_adapter_of_another_training_is_not_replaced() {
-    let rounds = Rounds::new();
-    rounds
-        .project
-        .write("checkpoints/rounds/adapter/adapter_model.safetensors", "x");
-    let error = rounds.run(&[]).error(2);
-    says(
-        &error,
-        &["holds a training, whose adapter would be replaced"],
-    );
 }

@@ -25,6 +25,8 @@ mod gpu;
 mod hub;
 #[cfg(unix)]
 mod improve;
+#[cfg(unix)]
+mod improve_refusals;
 mod init;
 mod init_from;
 #[cfg(unix)]

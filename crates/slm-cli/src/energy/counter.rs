@@ -26,6 +26,8 @@ pub(super) struct Counter {
     scale: Scale,
     /// The last value, or why there is none.
     last: Result<u64, String>,
+    /// Whether it has counted anything: until then, no energy in a short time is no measurement.
+    has_moved: bool,
 }
 
 /// Seconds by which a value may be older than its reading.
@@ -39,6 +41,7 @@ impl Counter {
             source,
             scale,
             last,
+            has_moved: false,
         }
     }
 
@@ -68,7 +71,8 @@ impl Counter {
             _ => return Err("a counter was set back".to_owned()),
         };
         // As in some virtual machines: hardware that runs draws power.
-        if units == 0 && seconds > UPDATE_SECONDS {
+        self.has_moved |= units > 0;
+        if units == 0 && (seconds > UPDATE_SECONDS || !self.has_moved) {
             return Err("a counter did not move".to_owned());
         }
         let joules = units as f64 * joules_per_unit;

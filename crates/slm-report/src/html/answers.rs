@@ -89,7 +89,8 @@ pub(super) fn collect(pages: &[EvaluationPage], limit: usize) -> Result<Answers,
     steps.sort_by(|a, b| (b.0, a.1).cmp(&(a.0, b.1)));
     let mut without_steps = 0;
     for (_, _, n, block) in steps {
-        if size + block.1.len() > limit {
+        // After the first that does not fit, no other either: what matters more is never left out for less.
+        if without_steps > 0 || size + block.1.len() > limit {
             without_steps += n;
         } else {
             size += block.1.len();
@@ -224,6 +225,21 @@ fn steps_of(block: &[&Answer]) -> Value {
     json!({"texts": texts.words, "answers": answers})
 }
 
+/// The runs' names; those of equal names are numbered.
+fn names(pages: &[EvaluationPage]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for (at, page) in pages.iter().enumerate() {
+        let name = &page.info.name;
+        let is_new = !pages[..at].iter().any(|of| of.info.name == *name);
+        names.push(if is_new {
+            name.clone()
+        } else {
+            format!("{name} ({})", at + 1)
+        });
+    }
+    names
+}
+
 fn index(
     pages: &[EvaluationPage],
     answers: &[Answer],
@@ -284,7 +300,7 @@ fn index(
     let [arms, workflows, verdicts] = words.map(|of| of.words);
     let index = json!({
         "kind": "evaluation",
-        "runs": pages.iter().map(|page| &page.info.name).collect::<Vec<_>>(),
+        "runs": names(pages),
         "arms": arms,
         "workflows": workflows,
         "decodings": decodings,

@@ -43,6 +43,8 @@ pub enum Chart {
         low: Option<f64>,
         /// The upper end.
         high: Option<f64>,
+        /// The arm that is compared with the base model, its workflow and its sampling.
+        of: (String, String, String),
         /// Sorted by their value.
         points: Vec<TaskValue>,
     },

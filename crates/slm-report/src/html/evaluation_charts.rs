@@ -29,7 +29,7 @@ pub(super) fn charts(
     charts.extend(forest(findings));
     if let Some(found) = &findings.comparison {
         for adapter in &found.adapters {
-            charts.extend(differences(arms, adapter));
+            charts.extend(differences(run, arms, adapter));
         }
     }
     charts.extend(pass_rates(run, records, cells));
@@ -199,7 +199,7 @@ fn of_workflows(title: String, group: &ContrastGroup) -> ForestGroup {
 }
 
 /// The differences of each task in every declared metric, and in MI.
-fn differences(arms: &Arms, adapter: &AdapterComparison) -> Vec<Chart> {
+fn differences(run: &RunInfo, arms: &Arms, adapter: &AdapterComparison) -> Vec<Chart> {
     let declared = adapter.claims.iter().map(|claim| claim.metric);
     let mut keys: Vec<&str> = declared.collect();
     for key in [MI.key, MI_CODE.key] {
@@ -210,6 +210,12 @@ fn differences(arms: &Arms, adapter: &AdapterComparison) -> Vec<Chart> {
     let Some(samples) = arms.adapters.iter().find(|arm| arm.name == adapter.name) else {
         return Vec::new();
     };
+    let workflow = run.plan.compared_workflow();
+    let of = (
+        adapter.name.clone(),
+        workflow.map_or_else(String::new, |of| of.name().to_owned()),
+        run.plan.reference.to_string(),
+    );
     let chart = |key: &str| {
         let metric = metric(key)?;
         let mut all = adapter.paired.iter().chain(&adapter.quality);
@@ -231,6 +237,7 @@ fn differences(arms: &Arms, adapter: &AdapterComparison) -> Vec<Chart> {
             mean: contrast.difference.map(|of| of * metric.scale),
             low,
             high,
+            of: of.clone(),
             points,
         })
     };

@@ -14,5 +14,5 @@ pub struct EvaluationPage<'a> {
     /// The summary of its report.
     pub overview: &'a Overview,
     /// The steps of each record's trajectory, in the order of the records; empty if the run has no trajectories.
-    pub steps: Vec<Option<Vec<Step>>>,
+    pub steps: &'a [Option<Vec<Step>>],
 }

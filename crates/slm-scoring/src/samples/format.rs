@@ -51,11 +51,17 @@ impl fmt::Display for SampleFormat {
     }
 }
 
-/// Detects the format of a file or folder by its structure.
-///
-/// # Errors
-/// The file cannot be read, or is a list of something else.
-pub(super) fn detect(path: &Path) -> Result<SampleFormat, SamplesError> {
+impl SampleFormat {
+    /// Detects the format of a file or folder by its structure.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is a list of something else.
+    pub fn detect(path: &Path) -> Result<Self, SamplesError> {
+        detect(path)
+    }
+}
+
+fn detect(path: &Path) -> Result<SampleFormat, SamplesError> {
     if path.is_dir() {
         return Ok(SampleFormat::Folder);
     }

@@ -9,6 +9,7 @@ use slm_benchmarks::Task;
 pub(super) struct TaskIds<'a> {
     whole: HashMap<&'a str, usize>,
     last_part: HashMap<&'a str, Option<usize>>,
+    ids: Vec<&'a str>,
     first: &'a str,
     count: usize,
 }
@@ -32,17 +33,20 @@ impl<'a> TaskIds<'a> {
         Self {
             whole: ids().map(|(i, id)| (id, i)).collect(),
             last_part,
+            ids: ids().map(|(_, id)| id).collect(),
             first: ids().next().map_or("", |(_, id)| id),
             count: tasks.len(),
         }
     }
 
+    /// The prefixes must agree, if both ids have one: `HumanEval/11` is not `Mbpp/11`.
     pub(super) fn find(&self, id: &str) -> Option<usize> {
+        let prefix = |id: &str| id.rsplit_once('/').map(|(prefix, _)| prefix.to_lowercase());
         let part = || {
-            self.last_part
-                .get(id.rsplit('/').next().unwrap_or(id))
-                .copied()
-                .flatten()
+            let part = id.rsplit('/').next().unwrap_or(id);
+            let found = self.last_part.get(part).copied().flatten()?;
+            let own = prefix(self.ids[found]);
+            (own.is_none() || prefix(id).is_none() || own == prefix(id)).then_some(found)
         };
         self.whole.get(id).copied().or_else(part)
     }

@@ -173,10 +173,11 @@ function scatter({ x: xName, y: yName, digits, points }) {
 }
 
 /** The difference of each task, sorted; with the mean and its interval. */
-function dots({ unit, digits, mean, low, high, points }) {
+function dots({ unit, digits, mean, low, high, of: compared, points }) {
   const { svg, x, y } = frame(620, 280, [0, points.length + 1], range(points.map((of) => of.value), true), "tasks, sorted by their difference", unit);
   if (finite(low)) svg.append(draw("rect", { x: x(0), width: x(points.length + 1) - x(0), y: y(high), height: Math.max(y(low) - y(high), 1), fill: "var(--accent)", opacity: 0.14 }));
   if (finite(mean)) svg.append(line(x(0), y(mean), x(points.length + 1), y(mean), { stroke: "var(--accent)", "stroke-width": 2 }));
+  svg.dataset.of = JSON.stringify(compared);
   points.forEach((of, at) => {
     const tone = of.value > 0 ? 0 : of.value < 0 ? 1 : 5;
     svg.append(mark("circle", { cx: x(at + 1), cy: y(of.value), r: points.length > 200 ? 2.5 : 4, fill: color(tone) },
@@ -249,9 +250,12 @@ function followMarks() {
   const open = (event) => {
     const task = event.target.getAttribute?.("data-task");
     if (!task) return;
+    const place = event.target.closest("svg");
+    const run = Number(place.closest(".charts").id.split("-")[1]);
+    const [arm, workflow, decoding] = JSON.parse(place.dataset.of);
     // Else the key would also press the button that gets the focus.
     event.preventDefault();
-    openTask(task);
+    openTask({ id: task, run, arm, workflow, decoding });
   };
   document.addEventListener("click", open);
   document.addEventListener("keydown", (event) => { if (event.key === "Enter") open(event); });

@@ -8,15 +8,17 @@ const nameOf = (record) => [record.arm, record.workflow, record.decoding, record
 /** All answers to a task, those of every workflow and sampling. */
 const answersTo = (record) => rows.flatMap((row) => row.answers).filter((of) => of.task === record.task);
 
-function openTask(id) {
-  const row = visible.find((of) => of.answers[0].task.id === id) ?? rows.find((of) => of.answers[0].task.id === id);
-  if (row) openRow(row);
+/** Opens a task as a chart compares it: this arm with the base model, in one workflow and sampling. */
+function openTask({ id, run, arm, workflow, decoding }) {
+  const fits = (of) => of.task.id === id && index.records.run[of.n] === run && of.arm === arm && of.workflow === workflow && of.decoding === decoding;
+  const row = rows.find((of) => of.answers.some(fits));
+  if (row) openRow(row, row.answers.find(fits));
 }
 
 /** Opens the row with the base model at the left and an adapter at the right, or the first answers there are. */
-function openRow(row) {
+function openRow(row, chosen) {
   const { base, others } = sides(row);
-  const right = others[0] ?? base;
+  const right = chosen ?? others[0] ?? base;
   let left = base;
   if (!left || left === right) {
     const beside = answersTo(right).filter((of) => of !== right);

@@ -11,12 +11,17 @@ function writeAddress() {
     if (left !== right) parameters.set("beside", String(left.n));
   }
   const text = parameters.toString();
-  history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
+  try {
+    history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
+  } catch {
+    // Some browsers refuse many changes in a short time; then the address lags behind.
+  }
 }
 
 /** Sets filters and opens answers as the address names them; unknown names are ignored. */
 function readAddress() {
   const parameters = new URLSearchParams(location.hash.slice(1));
+  clearFilters();
   byId("search").value = parameters.get("q") ?? "";
   for (const name of FILTERS) {
     const select = byId(`filter-${name}`);
@@ -25,7 +30,11 @@ function readAddress() {
   }
   showRows();
   const id = parameters.get("task");
-  if (!id) return;
+  if (!id) {
+    openedRow = null;
+    if (byId("detail").open) byId("detail").close();
+    return;
+  }
   const fits = (of) => of.task.id === id && [["in", of.workflow], ["by", of.arm], ["at", of.decoding], ["sample", String(of.sample)], ["of", of.run]].every(([name, value]) => !parameters.has(name) || parameters.get(name) === value);
   const row = rows.find((candidate) => candidate.answers.some(fits));
   if (!row) { byId("count").textContent += `; no answer to the task ${id}`; return; }
