@@ -378,15 +378,15 @@ pub(crate) struct ScoreArguments {
 /// The formats of `slm_scoring::SampleFormat`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SampleFormatName {
-    /// Rows with task_id and solution or completion
+    /// Rows with `task_id` and `solution` or `completion`
     Evalplus,
-    /// Folder of programs such as HumanEval_0/0.py
+    /// Folder of programs such as `HumanEval_0/0.py`
     Folder,
-    /// Rows with question_id and code_list
+    /// Rows with `question_id` and `code_list`
     Livecodebench,
     /// List with a list of programs for each task, without ids
     Bigcode,
-    /// Rows with doc, resps and filtered_resps
+    /// Rows with `doc`, `resps` and `filtered_resps`
     LmEval,
 }
 

@@ -42,6 +42,9 @@ pub(crate) struct RunFolder {
     _lock: Option<File>,
 }
 
+/// Opens a log with the steps in it.
+type OpenLog = fn(PathBuf) -> Result<(JsonLines<Event>, Vec<Event>)>;
+
 impl RunFolder {
     /// Opens the folder, with the steps and records of an earlier start of the same run if there are any.
     ///
@@ -61,10 +64,7 @@ impl RunFolder {
         Self::with_log(path, JsonLines::open_if_there)
     }
 
-    fn with_log(
-        path: PathBuf,
-        open: fn(PathBuf) -> Result<(JsonLines<Event>, Vec<Event>)>,
-    ) -> Result<Self> {
+    fn with_log(path: PathBuf, open: OpenLog) -> Result<Self> {
         fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
         let (records_file, records) = JsonLines::open(path.join(RECORDS))?;
         let (log, logged) = open(path.join(TRAJECTORIES))?;

@@ -110,6 +110,7 @@ pub(crate) fn run(arguments: &PlanArguments) -> Result<(), Failure> {
     Ok(plan(arguments)?)
 }
 
+#[expect(clippy::too_many_lines, reason = "the plan from top to bottom")]
 fn plan(arguments: &PlanArguments) -> Result<()> {
     let Material {
         recipe,

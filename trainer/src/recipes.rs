@@ -29,13 +29,11 @@ pub(crate) fn run(arguments: &RecipesArguments) -> Result<(), Failure> {
     };
     let recipe = ShippedRecipe::by_name(name)
         .map_err(|error| Failure::Mistake(UserMistake(error.to_string()).into()))?;
-    match &arguments.output {
-        Some(output) => Ok(write(recipe, output)?),
-        None => {
-            print(recipe);
-            Ok(())
-        }
+    if let Some(output) = &arguments.output {
+        return Ok(write(recipe, output)?);
     }
+    print(recipe);
+    Ok(())
 }
 
 fn list(is_json: bool) -> Result<(), Failure> {

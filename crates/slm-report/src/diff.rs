@@ -94,7 +94,8 @@ mod tests {
 
     #[test]
     fn a_long_program_is_cut_to_its_changes() {
-        let before: String = (0..60).map(|i| format!("x = {i}\n")).collect();
+        let lines = (0..60).map(|i| format!("x = {i}\n"));
+        let before: String = lines.collect();
         let after = before.replace("x = 30\n", "x = 0\n");
         let lines = program_diff(&before, &after);
         assert_eq!(lines.len(), 1 + 2 * CONTEXT + 2, "{lines:?}");

@@ -84,11 +84,10 @@ impl WorkCost {
     /// The energy and the price on one line, such as `0.12 kWh, at least 0.036 EUR`; with the first reason for what is not
     /// known.
     pub fn text(&self, prices: Option<&Costs>) -> String {
-        let mut text = amount_text(self.kwh, "kWh");
-        if let Some((reason, _)) = self.unread.first_key_value() {
-            text += &format!(" ({reason})");
-        }
-        text + &money_text(self.money, prices)
+        let energy = amount_text(self.kwh, "kWh");
+        let reason = self.unread.first_key_value();
+        let reason = reason.map_or_else(String::new, |(reason, _)| format!(" ({reason})"));
+        energy + &reason + &money_text(self.money, prices)
     }
 }
 

@@ -39,7 +39,8 @@ pub(super) fn verdict(record: &SampleRecord, paint: Paint) -> String {
 pub(super) fn failure(record: &SampleRecord) -> String {
     let detail = harmless(record.detail.as_deref().unwrap_or_default());
     let lines = detail.trim_end().lines();
-    lines.map(|line| format!("  {line}\n")).collect()
+    let lines = lines.map(|line| format!("  {line}\n"));
+    lines.collect()
 }
 
 /// Renders the metrics of the program, or why it has none.

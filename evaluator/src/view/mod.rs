@@ -95,9 +95,10 @@ fn folder_of(named: &Path, reports: &Path) -> Result<PathBuf, UserMistake> {
 fn read(folder: &Path) -> Result<Run> {
     let info = RunFolder::read_info(folder)?;
     let path = folder.join(RECORDS);
-    let records: Vec<SampleRecord> = match path.is_file() {
-        true => json_lines::read_file(&path)?,
-        false => Vec::new(),
+    let records: Vec<SampleRecord> = if path.is_file() {
+        json_lines::read_file(&path)?
+    } else {
+        Vec::new()
     };
     let expected = info.n_answers();
     if records.len() < expected {

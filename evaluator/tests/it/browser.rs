@@ -19,7 +19,7 @@ pub(crate) struct Browser {
     driver: Child,
     address: String,
     session: String,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 impl Browser {
@@ -55,9 +55,9 @@ impl Browser {
             driver,
             address,
             session: String::new(),
-            _profile: profile,
+            profile,
         };
-        let folder = browser._profile.path().display().to_string();
+        let folder = browser.profile.path().display().to_string();
         let arguments = [
             "--headless=new",
             "--no-sandbox",
@@ -101,7 +101,7 @@ impl Browser {
         let url = format!("{}{path}", self.address);
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(120)))
+            .timeout_global(Some(Duration::from_mins(2)))
             .build()
             .new_agent();
         let answer = match (method, body) {

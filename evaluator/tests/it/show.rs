@@ -58,7 +58,8 @@ fn change(project: &Project, task: &str, with: impl FnOnce(&mut Value)) {
         .collect();
     let first = lines.iter_mut().find(|line| line["task_id"] == task);
     with(first.expect("a record of the task"));
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let lines = lines.iter().map(|line| format!("{line}\n"));
+    let text: String = lines.collect();
     project.write(path, text);
 }
 

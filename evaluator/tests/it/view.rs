@@ -37,8 +37,15 @@ pub(crate) fn run_with(project: &Project, records: &[Value], events: &[Value]) -
     tasks.dedup();
     info["benchmarks"][0]["tasks"] = tasks.len().into();
     project.write("run/run.json", info.to_string());
-    let text =
-        |lines: &[Value]| -> String { lines.iter().map(|line| format!("{line}\n")).collect() };
+    let text = |lines: &[Value]| -> String {
+        let lines = lines.iter().map(|line| {
+            format!(
+                "{line}
+"
+            )
+        });
+        lines.collect()
+    };
     project.write("run/records.jsonl", text(records));
     if !events.is_empty() {
         project.write("run/trajectory.jsonl", text(events));
@@ -76,7 +83,11 @@ pub(crate) fn passes(record: &Value) -> bool {
     record["verdict"] == "passed" && record["tests_total"].as_u64() > Some(0)
 }
 
+/// Whether a filter keeps a row.
+type Keeps<'a> = Box<dyn Fn(&[&Value]) -> bool + 'a>;
+
 #[test]
+#[expect(clippy::too_many_lines, reason = "each filter in one browser")]
 fn filters_and_search_count_what_the_records_hold() {
     let Some(browser) = Browser::start(1280, true) else {
         return;
@@ -109,7 +120,6 @@ fn filters_and_search_count_what_the_records_hold() {
     };
     let both = |row: &[&Value]| base(row).zip(other(row));
     let mi = |record: &Value| record["metrics"]["maintainability_index"].as_f64();
-    type Keeps<'a> = Box<dyn Fn(&[&Value]) -> bool + 'a>;
     let states: Vec<(&str, Keeps)> = vec![
         ("failed", Box::new(|row| row.iter().any(|of| !passes(of)))),
         ("passed", Box::new(|row| row.iter().all(|of| passes(of)))),

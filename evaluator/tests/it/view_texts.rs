@@ -89,8 +89,8 @@ fn hostile_texts_are_shown_as_texts_and_run_nothing() {
     );
     assert_eq!(browser.value("typeof window.hacked"), json!("undefined"));
     assert_eq!(
-        browser.number("document.querySelectorAll('img, script:not([type]) ~ script').length"),
-        0.0
+        browser.value("document.querySelectorAll('img, script:not([type]) ~ script').length"),
+        json!(0)
     );
     assert_eq!(
         browser.text("document.querySelector('h1').textContent"),

@@ -183,6 +183,7 @@ impl<'a> Training<'a> {
     /// # Errors
     /// The loss or a gradient is not finite or stays above the watchdog's threshold, the disk is full, or the user
     /// interrupted the run; in the last case the last completed step is in a checkpoint.
+    #[expect(clippy::too_many_lines, reason = "the loop from top to bottom")]
     pub(crate) fn run(
         &self,
         decoder: &Decoder,

@@ -135,15 +135,12 @@ fn in_blocks<'a, 'b>(answers: &'b [Answer<'a>]) -> Vec<Vec<&'b Answer<'a>>> {
     let mut room = 0;
     for task in by_task {
         let size: usize = task.iter().map(|answer| size(answer)).sum();
-        match blocks.last_mut().filter(|_| size <= room) {
-            Some(last) => {
-                last.extend(task);
-                room -= size;
-            }
-            None => {
-                blocks.push(task);
-                room = BLOCK_BYTES.saturating_sub(size);
-            }
+        if let Some(last) = blocks.last_mut().filter(|_| size <= room) {
+            last.extend(task);
+            room -= size;
+        } else {
+            blocks.push(task);
+            room = BLOCK_BYTES.saturating_sub(size);
         }
     }
     blocks
@@ -255,7 +252,9 @@ fn index(
     let mut numbers: HashMap<(&str, &str), usize> = HashMap::new();
     columns.block = vec![0; answers.len()];
     for (at, block) in blocks.iter().enumerate() {
-        block.iter().for_each(|answer| columns.block[answer.n] = at);
+        for answer in block {
+            columns.block[answer.n] = at;
+        }
     }
     for answer in answers {
         let record = answer.record;

@@ -34,12 +34,12 @@ fn measured() -> RunInfo {
     run
 }
 
-fn prices(currency: &str) -> Option<Costs> {
-    Some(Costs {
+fn prices(currency: &str) -> Costs {
+    Costs {
         price_per_kwh: Some(0.3),
         price_per_hour: Some(1.2),
         currency: Some(currency.to_owned()),
-    })
+    }
 }
 
 /// The section of the report on a run.
@@ -67,7 +67,7 @@ fn compare(found: &str, name: &str) {
 fn the_section_has_money_with_prices_alone() {
     compare(&section(&measured()), "cost-without-prices.md");
     let priced = RunInfo {
-        prices: prices("EUR"),
+        prices: Some(prices("EUR")),
         ..measured()
     };
     compare(&section(&priced), "cost-with-prices.md");
@@ -76,7 +76,7 @@ fn the_section_has_money_with_prices_alone() {
 #[test]
 fn what_could_not_be_read_is_a_lower_bound_with_its_reason() {
     let mut run = measured();
-    run.prices = prices("<b>|\n# EUR");
+    run.prices = Some(prices("<b>|\n# EUR"));
     let energy = run.timings[1].energy.as_mut().expect("an energy");
     energy.add(&Energy::unread(7.0, "`energy_uj` | <i>\n# denied"));
     run.timings[2].energy = None;

@@ -28,6 +28,7 @@ pub(crate) fn declared_in_the_recipe(mut run: RunInfo) -> RunInfo {
 }
 
 /// Returns an experiment with these adapters and the default recipe.
+#[expect(clippy::too_many_lines, reason = "a field a line")]
 pub(crate) fn run_of(experiment: Experiment, adapters: &[&str]) -> RunInfo {
     RunInfo {
         version: RECORD_VERSION,

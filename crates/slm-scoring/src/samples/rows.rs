@@ -39,12 +39,12 @@ pub(super) fn read(
                 continue;
             }
         }
-        if format != SampleFormat::EvalPlus {
-            if let Some(first) = seen.insert(task, entry) {
-                return Err(row.invalid(format!(
-                    "the task `{task_id}` again, as in entry {first}: expected one for each task\nhint: are two files joined in this one?"
-                )));
-            }
+        if format != SampleFormat::EvalPlus
+            && let Some(first) = seen.insert(task, entry)
+        {
+            return Err(row.invalid(format!(
+                "the task `{task_id}` again, as in entry {first}: expected one for each task\nhint: are two files joined in this one?"
+            )));
         }
         match format {
             SampleFormat::LiveCodeBench => row.push_list(task, &task_id, samples)?,

@@ -151,7 +151,8 @@ fn items(list: &str) -> Option<Vec<&str>> {
             c if c.is_ascii_alphabetic() || c == b'_' => {
                 let word = word(&list[at..]);
                 let is_prefix = matches!(bytes.get(at + word.len()), Some(b'\'' | b'"'));
-                if !NAMES.contains(&word) && !(is_prefix && word == "b") {
+                let is_known = NAMES.contains(&word) || (is_prefix && word == "b");
+                if !is_known {
                     return None;
                 }
                 at += word.len() - 1;
