@@ -4,7 +4,7 @@
 //! viewer's own, by its hash; texts of models are data, never markup. The summary is readable without a script. What the
 //! viewer shows is embedded as JSON, compressed in blocks that a browser reads when they are needed.
 //!
-//! `viewer/` has the script and the style, which no build step touches; [`document`](self::document) joins the parts.
+//! `viewer/` has the script and the style, which no build step touches; `document` joins the parts.
 
 mod answers;
 mod chart;
