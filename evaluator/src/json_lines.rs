@@ -21,11 +21,20 @@ pub(crate) trait Versioned: Serialize + DeserializeOwned {
 
     /// The earliest version that is read.
     const OLDEST: u32;
+
+    /// Returns why a document cannot be what this program wrote; `None` if it can.
+    fn fault(&self) -> Option<String> {
+        None
+    }
 }
 
 impl Versioned for SampleRecord {
     const VERSION: u32 = RECORD_VERSION;
     const OLDEST: u32 = OLDEST_RECORD;
+
+    fn fault(&self) -> Option<String> {
+        self.fault()
+    }
 }
 
 /// Returns why a document of this version is refused; `None` if it can be read.
@@ -184,9 +193,15 @@ fn document<T: Versioned>(line: &[u8]) -> Result<T, String> {
     };
     // Checked first, since documents of other versions have other fields.
     let any: AnyVersion = serde_json::from_slice(line).map_err(|error| broken(&error))?;
-    match refusal(any.version, T::OLDEST, T::VERSION) {
-        Some(refusal) => Err(refusal),
-        None => serde_json::from_slice(line).map_err(|error| broken(&error)),
+    if let Some(refusal) = refusal(any.version, T::OLDEST, T::VERSION) {
+        return Err(refusal);
+    }
+    let document: T = serde_json::from_slice(line).map_err(|error| broken(&error))?;
+    match document.fault() {
+        Some(fault) => Err(format!(
+            "{fault}\nhint: the line was changed: take the file from where the run was made"
+        )),
+        None => Ok(document),
     }
 }
 

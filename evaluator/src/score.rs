@@ -118,7 +118,7 @@ fn read_samples(path: &Path, set: &TaskSet, options: SampleOptions) -> Result<Sa
     })?;
     if read.passed_over > 0 {
         slm_cli::note(&format!(
-            "skipped {} entries of {} that are not named TASK/NUMBER.py",
+            "entries skipped, since they are no file TASK/NUMBER.py: {} of {}",
             read.passed_over,
             path.display()
         ));

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use slm_artifacts::{AdapterFolder, atomic_write, is_bare_name, run_by_name, runs_below};
+use anyhow::Result;
+use slm_artifacts::{AdapterFolder, is_bare_name, run_by_name, runs_below};
 use slm_cli::{Failure, UserMistake};
 
 use crate::arguments::ViewArguments;
@@ -29,12 +29,7 @@ fn view(arguments: &ViewArguments) -> Result<()> {
         .output
         .clone()
         .unwrap_or_else(|| folder.join(name));
-    atomic_write(&path, &page).with_context(|| {
-        format!(
-            "cannot write {}\nhint: choose another file with -o",
-            path.display()
-        )
-    })?;
+    slm_cli::write_page(&path, &page)?;
     slm_cli::result(&format!("page: {}", path.display()));
     Ok(())
 }

@@ -14,6 +14,7 @@ mod gpu;
 mod hub_files;
 mod interrupt;
 mod output;
+mod page_file;
 mod printable;
 mod progress;
 mod recipe;
@@ -42,6 +43,7 @@ pub use output::{
     document, memory_text, note, number_after, painted_result, peak_memory_bytes, peak_memory_text,
     result,
 };
+pub use page_file::write_page;
 pub use printable::printable;
 pub use progress::{Progress, bytes_text, duration_text};
 pub use recipe::{load_recipe, load_recipe_without_data, searched};

@@ -13,7 +13,7 @@ use slm_hub::Provenance;
 use slm_metrics::syntax::{BleuCounts, LineUse};
 
 use crate::cell::Decoding;
-use crate::code_metric::ProgramMetrics;
+use crate::code_metric::{CODE_METRICS, ProgramMetrics};
 use crate::plan::Plan;
 use crate::run_parts::{
     AdapterInfo, BaseModelInfo, BenchmarkInfo, EndpointInfo, KnowledgeInfo, NamedSeed, OfflineCost,
@@ -37,6 +37,9 @@ pub const RECORD_VERSION: u32 = 7;
 
 /// The earliest version that is read.
 pub const OLDEST_RECORD: u32 = 3;
+
+/// No count, time or metric of a record is larger.
+const LARGEST: f64 = 1e12;
 
 /// The detail of version 3 for an unparsable answer that version 4 calls empty.
 const NOTHING_ADDED: &str = "adds no statement to the prompt";
@@ -171,6 +174,33 @@ pub struct SampleRecord {
 }
 
 impl SampleRecord {
+    /// Returns why this cannot be the record of a sample: numbers that no program and no model reaches, with which sums and
+    /// charts have no meaning; `None` if it can.
+    pub fn fault(&self) -> Option<String> {
+        if self.tests_passed > self.tests_total {
+            let (passed, total) = (self.tests_passed, self.tests_total);
+            return Some(format!("{passed} tests passed of {total}"));
+        }
+        let counts = [
+            ("prompt_tokens", self.prompt_tokens),
+            ("completion_tokens", self.completion_tokens),
+            ("calls", self.calls),
+            ("executions", self.executions),
+            ("tests_total", self.tests_total),
+        ];
+        let counts = counts.map(|(name, count)| (name, count as f64));
+        let seconds = [("generation_s", self.generation_s), ("cpu_s", self.cpu_s)];
+        let metrics = CODE_METRICS.iter().filter_map(|metric| {
+            let value = (metric.json)(self.metrics.as_ref()?).as_f64()?;
+            Some((metric.key, value))
+        });
+        let mut all = counts.into_iter().chain(seconds).chain(metrics);
+        let (name, value) = all.find(|(_, value)| value.abs() > LARGEST)?;
+        Some(format!(
+            "`{name}` is {value:e}, expected at most {LARGEST:e}"
+        ))
+    }
+
     /// Whether the task has hidden tests; without any, a sample is only measured, and neither passes nor fails.
     pub fn is_tested(&self) -> bool {
         self.tests_total > 0

@@ -88,6 +88,12 @@ pub fn read_samples(
         counts: BTreeMap::new(),
         found: Samples::new(format),
     };
+    if format == SampleFormat::Folder && path.is_file() {
+        return Err(SamplesError::Invalid(format!(
+            "{}: a file, expected a folder with a subfolder of programs for each task\nhint: leave out --format",
+            path.display()
+        )));
+    }
     match format {
         SampleFormat::Folder => folder::read(path, &mut samples)?,
         SampleFormat::BigCode => {

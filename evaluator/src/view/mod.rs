@@ -5,8 +5,7 @@ mod steps;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use slm_artifacts::atomic_write;
+use anyhow::Result;
 use slm_cli::{Failure, UserMistake};
 use slm_report::html::{EvaluationPage, Overview, Step, evaluation};
 use slm_report::{Decoding, RunInfo, SampleRecord};
@@ -50,12 +49,7 @@ fn view(arguments: &ViewArguments) -> Result<()> {
     let runs: Vec<Run> = folders.iter().map(|of| read(of)).collect::<Result<_>>()?;
     let limit = arguments.limit_mb as usize * 1_000_000;
     let page = page(&runs, limit)?;
-    atomic_write(&path, &page).with_context(|| {
-        format!(
-            "cannot write {}\nhint: choose another file with -o",
-            path.display()
-        )
-    })?;
+    slm_cli::write_page(&path, &page)?;
     slm_cli::result(&format!("page: {}", path.display()));
     Ok(())
 }
@@ -95,7 +89,7 @@ fn folder_of(named: &Path, reports: &Path) -> Result<PathBuf, UserMistake> {
 fn read(folder: &Path) -> Result<Run> {
     let info = RunFolder::read_info(folder)?;
     let path = folder.join(RECORDS);
-    let records: Vec<SampleRecord> = if path.is_file() {
+    let records: Vec<SampleRecord> = if path.symlink_metadata().is_ok() {
         json_lines::read_file(&path)?
     } else {
         Vec::new()

@@ -244,6 +244,14 @@ fn a_task_opens_by_keyboard_and_by_link_and_the_page_asks_for_nothing() {
     assert_ne!(next, address, "the arrow opens the next row");
     browser.press(ESCAPE);
     browser.wait("!document.getElementById('detail').open");
+    browser.wait("location.hash === '#q=halvings'");
+    // Back closes a task, and Forward opens it again.
+    browser.value("(document.querySelector('#rows tr').click(), 1)");
+    browser.wait("document.getElementById('detail').open");
+    browser.value("(history.back(), 1)");
+    browser.wait("!document.getElementById('detail').open && location.hash === '#q=halvings'");
+    browser.value("(history.forward(), 1)");
+    browser.wait("document.getElementById('detail').open");
     // The link shows the same.
     browser.open_page(&page, &address);
     browser.wait("document.getElementById('detail').dataset.ready !== undefined");

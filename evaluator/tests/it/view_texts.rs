@@ -137,6 +137,8 @@ fn dark_and_light_and_a_phone_are_readable() {
     );
     browser.value("(document.querySelector('#rows tr').click(), 1)");
     browser.wait("document.getElementById('detail').dataset.ready !== undefined");
+    let left = browser.number("document.getElementById('detail').getBoundingClientRect().left");
+    assert!(left >= 0.0, "{left} pixels of a task are cut off");
     let wide = browser.number("document.getElementById('detail').scrollWidth - innerWidth");
     assert!(wide <= 0.0, "a task is {wide} pixels too wide for a phone");
     assert_eq!(browser.console(), Vec::<String>::new());
@@ -333,6 +335,44 @@ fn mistakes_are_named_with_a_hint() {
         "{}",
         finished.stderr
     );
+    // Neither a run's own files nor another file is replaced.
+    let run = run_with(&project, &singles()[..2], &[]);
+    for file in ["run/records.jsonl", "tiny.yaml", "run"] {
+        let before = fs::read(project.path(file)).unwrap_or_default();
+        let error = of(&[&run.display().to_string(), "-o", file]);
+        assert!(error.contains("is not replaced by a page"), "{error}");
+        assert_eq!(fs::read(project.path(file)).unwrap_or_default(), before);
+    }
+    // Numbers that no program has are named with their line.
+    for (key, value, named) in [
+        (
+            "completion_tokens",
+            json!(u64::MAX / 2),
+            "`completion_tokens` is 9.22",
+        ),
+        ("tests_passed", json!(99), "99 tests passed of "),
+        ("metrics", json!(1e308), "`halstead_volume` is 1e308"),
+    ] {
+        let mut records = singles();
+        let record = records
+            .iter_mut()
+            .find(|of| of["metrics"].is_object())
+            .expect("one");
+        if key == "metrics" {
+            record["metrics"]["halstead_volume"] = value;
+        } else {
+            record[key] = value;
+        }
+        let run = run_with(&project, &records, &[]);
+        let finished = view(&project, &[&run.display().to_string()]);
+        assert_eq!(finished.code, Some(1), "{}", finished.stderr);
+        assert!(finished.stderr.contains(named), "{}", finished.stderr);
+        assert!(
+            finished.stderr.contains("records.jsonl:"),
+            "{}",
+            finished.stderr
+        );
+    }
     // Several runs share a page; the same answers twice are two rows each.
     view(&project, &[&example, &example, "-o", "two.html"]).result();
     assert!(

@@ -126,8 +126,8 @@ fn forest(findings: &Findings) -> Option<Chart> {
     (!groups.is_empty()).then(|| Chart::Forest {
         title: "All contrasts, with 95 % intervals".to_owned(),
         note: Some(
-            "Only the contrasts in colour were declared and decide; the others explain, and with many of them some \
-             intervals exclude 0 by chance."
+            "Only the contrasts in colour have a required effect and decide; the others explain, and with many of them \
+             some intervals exclude 0 by chance."
                 .to_owned(),
         ),
         groups,

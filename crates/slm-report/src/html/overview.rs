@@ -214,10 +214,10 @@ fn claim_row(claim: &Claim) -> String {
         "{} {}{}",
         if claim.effect < 0.0 { "≤" } else { "≥" },
         signed(claim.effect, digits),
-        if claim.declared == Some(Declared::Default) {
-            " (default)"
-        } else {
-            ""
+        match claim.declared {
+            Some(Declared::Default) => " (default)",
+            Some(Declared::Recipe) => "",
+            None => " (whether the recipe declared it is not recorded)",
         },
     );
     let found = match claim.estimate {
@@ -233,9 +233,14 @@ fn claim_row(claim: &Claim) -> String {
         Some(_) => format!(", p {}, Holm {}", p_value(claim.p), p_value(claim.holm_p)),
     };
     format!(
-        "{label}: {found}; required {required}; {}, {} of them differ{p}",
+        "{label}: {found}; required {required}; {}, of which {} {}{p}",
         number::count(claim.n, "task"),
         claim.differing,
+        if claim.differing == 1 {
+            "differs"
+        } else {
+            "differ"
+        },
     )
 }
 

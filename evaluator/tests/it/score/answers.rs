@@ -90,7 +90,7 @@ fn a_folder_of_programs_is_read_as_evalplus_reads_it() {
     assert!(
         finished
             .stderr
-            .contains("skipped 1 entries of programs that are not named TASK/NUMBER.py"),
+            .contains("entries skipped, since they are no file TASK/NUMBER.py: 1 of programs"),
         "{}",
         finished.stderr
     );

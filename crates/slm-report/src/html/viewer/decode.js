@@ -35,7 +35,10 @@ const finite = (value) => typeof value === "number" && Number.isFinite(value);
 /** A number with these decimals and a true minus sign, none on a zero; a dash for a missing one. */
 function shown(value, digits) {
   if (!finite(value)) return "\u2013";
-  const text = Math.abs(value).toFixed(digits);
+  // Ties go to the even digit, as in the report.
+  const scaled = Math.abs(value) * 10 ** digits;
+  const isTie = scaled < 1e15 && scaled - Math.floor(scaled) === 0.5;
+  const text = isTie ? ((2 * Math.round(scaled / 2)) / 10 ** digits).toFixed(digits) : Math.abs(value).toFixed(digits);
   return (value < 0 && Number(text) !== 0 ? "\u2212" : "") + text;
 }
 

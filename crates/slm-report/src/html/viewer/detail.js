@@ -1,6 +1,10 @@
 // One task: the request, the programs of two answers as a difference, their tests and metrics, and every step.
 
 let openedRow = null;
+/** Whether opening made an entry of the history, so that Back closes. */
+let hasEntry = false;
+/** Whether the address is being read: what it names has an entry already. */
+let isReading = false;
 let opened = { left: null, right: null };
 
 const nameOf = (record) => [record.arm, record.workflow, record.decoding, record.sample > 0 ? `sample ${record.sample}` : "", index.runs.length > 1 ? record.run : ""].filter(Boolean).join(" \u00b7 ");
@@ -17,6 +21,14 @@ function openTask({ id, run, arm, workflow, decoding }) {
 
 /** Opens the row with the base model at the left and an adapter at the right, or the first answers there are. */
 function openRow(row, chosen) {
+  if (!byId("detail").open && !hasEntry && !isReading) {
+    try {
+      history.pushState(null, "", location.href);
+      hasEntry = true;
+    } catch {
+      // Then Back leaves the page.
+    }
+  }
   const { base, others } = sides(row);
   const right = chosen ?? others[0] ?? base;
   let left = base;
@@ -32,7 +44,10 @@ function openRow(row, chosen) {
 function closeDetail() {
   openedRow = null;
   byId("detail").close();
-  writeAddress();
+  if (hasEntry) {
+    hasEntry = false;
+    history.back();
+  } else writeAddress();
 }
 
 async function contentOf(record) {

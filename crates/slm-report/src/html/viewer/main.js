@@ -32,13 +32,17 @@ function readAddress() {
   const id = parameters.get("task");
   if (!id) {
     openedRow = null;
+    hasEntry = false;
     if (byId("detail").open) byId("detail").close();
     return;
   }
-  const fits = (of) => of.task.id === id && [["in", of.workflow], ["by", of.arm], ["at", of.decoding], ["sample", String(of.sample)], ["of", of.run]].every(([name, value]) => !parameters.has(name) || parameters.get(name) === value);
+  const isNamed = (of) => of.task.id === id || of.task.id.endsWith(`/${id}`);
+  const fits = (of) => isNamed(of) && [["in", of.workflow], ["by", of.arm], ["at", of.decoding], ["sample", String(of.sample)], ["of", of.run]].every(([name, value]) => !parameters.has(name) || parameters.get(name) === value);
   const row = rows.find((candidate) => candidate.answers.some(fits));
   if (!row) { byId("count").textContent += `; no answer to the task ${id}`; return; }
+  isReading = true;
   openRow(row);
+  isReading = false;
   if (!parameters.has("by")) return;
   const right = row.answers.find(fits);
   const left = answersTo(right).find((of) => String(of.n) === parameters.get("beside"));

@@ -93,7 +93,7 @@ function makeFilters(changed) {
   for (const name of FILTERS) {
     const choices = name === "state"
       ? Object.entries(STATES).filter(([key]) => usable(key)).map(([key, [text]]) => [key, text])
-      : [["", "all"], ...[...new Set(rows.flatMap((row) => row.answers.map(VALUES[name])))].map((value) => [value, value.replaceAll("_", " ")])];
+      : [["", "all"], ...[...new Set(rows.flatMap((row) => row.answers.map(VALUES[name])))].map((value) => [value, name === "verdict" ? value.replaceAll("_", " ") : value])];
     if (choices.length < 3 && name !== "state") continue;
     const options = choices.map(([value, text]) => make("option", { value }, text));
     place.append(make("label", {}, names[name], make("select", { id: `filter-${name}`, onchange: changed }, ...options)));
@@ -144,6 +144,7 @@ function filtered(values) {
 
 const COLUMNS = [
   ["order", "Task", (row) => row.order, ""],
+  ["run", "Run", (row) => row.answers[0].run, "wide"],
   ["workflow", "Workflow", (row) => row.answers[0].workflow, "wide"],
   ["sampling", "Sampling", (row) => `${row.answers[0].decoding} ${row.answers[0].sample}`, "wide"],
 ];
@@ -156,7 +157,7 @@ function columns() {
     [`cc ${arm}`, "CC", (row) => of(row, arm)?.cc ?? -1e9, "wide n"],
   ]);
   const samplings = index.decodings.length > 1 || rows.some((row) => row.answers[0].sample > 0);
-  return [...COLUMNS.filter(([name]) => (name !== "workflow" || index.workflows.length > 1) && (name !== "sampling" || samplings)), ...arms];
+  return [...COLUMNS.filter(([name]) => (name !== "run" || index.runs.length > 1) && (name !== "workflow" || index.workflows.length > 1) && (name !== "sampling" || samplings)), ...arms];
 }
 
 const of = (row, arm) => row.answers.find((record) => record.arm === arm);
@@ -190,6 +191,7 @@ function verdictChip(record) {
 function rowElement(row) {
   const first = row.answers[0];
   const cells = [make("td", { class: "id" }, first.task.id)];
+  if (index.runs.length > 1) cells.push(make("td", { class: "wide" }, first.run));
   if (columns().some(([name]) => name === "workflow")) cells.push(make("td", { class: "wide" }, first.workflow));
   if (columns().some(([name]) => name === "sampling")) cells.push(make("td", { class: "wide" }, first.sample > 0 ? `${first.decoding}, sample ${first.sample}` : first.decoding));
   for (const arm of index.arms) {
