@@ -424,7 +424,8 @@ fn mbpp_plus_in_the_hubs_form_gets_the_verdicts_of_the_release() {
         "mbpp+",
         "mbppplus/MbppPlus-v0.1.0.jsonl.gz",
         "qwen-generations/1.5b-mbpp.jsonl.gz",
-        &[],
+        // Its oracle accepts any result in place of a truth value, in the release too.
+        &["Mbpp/164"],
     );
 }
 

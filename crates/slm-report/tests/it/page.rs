@@ -274,7 +274,11 @@ fn programs_that_never_parse_have_no_mi_and_are_not_imputed() {
         "{}",
         report.markdown
     );
-    assert!(report.markdown.contains("No task has programs with an MI from both"));
+    assert!(
+        report
+            .markdown
+            .contains("No task has programs with an MI from both")
+    );
 }
 
 #[test]
