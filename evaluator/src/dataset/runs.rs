@@ -13,7 +13,7 @@ use slm_report::{BenchmarkInfo, RunInfo, SampleRecord, answers_sha256};
 
 use crate::experiment::tasks::{self, RunTask};
 use crate::run_folder::{RUN, RunFolder};
-use crate::workflow::event::{Event, Key, What};
+use crate::workflow::event::{Event, Key, What, name_of_record};
 
 /// The phase of a run after whose end no answer is open.
 const LAST_PHASE: &str = "hidden tests";
@@ -77,38 +77,13 @@ impl HarvestedRun {
         let steps: BTreeMap<_, Option<u32>> = self
             .chosen
             .iter()
-            .map(|(key, chosen)| {
-                let Key {
-                    arm,
-                    workflow,
-                    decoding,
-                    task_id,
-                    sample,
-                } = key;
-                let name = (
-                    arm.as_str(),
-                    workflow.name(),
-                    *decoding,
-                    task_id.as_str(),
-                    *sample,
-                );
-                (name, chosen.step)
-            })
+            .map(|(key, chosen)| (key.name(), chosen.step))
             .collect();
-        self.records.iter().map(move |record| {
-            let name = (
-                record.arm.as_str(),
-                record.workflow.as_str(),
-                record.decoding,
-                record.task_id.as_str(),
-                record.sample,
-            );
-            Answer {
-                run: self.info.name.clone(),
-                step: steps.get(&name).copied().flatten(),
-                record: record.clone().upgraded(),
-                likelihood: None,
-            }
+        self.records.iter().map(move |record| Answer {
+            run: self.info.name.clone(),
+            step: steps.get(&name_of_record(record)).copied().flatten(),
+            record: record.clone().upgraded(),
+            likelihood: None,
         })
     }
 }

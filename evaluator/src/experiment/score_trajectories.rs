@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 use slm_artifacts::{FinishReason, Verdict};
 use slm_cli::Progress;
-use slm_report::{Decoding, ProgramMetrics, RECORD_VERSION, SampleRecord};
+use slm_report::{ProgramMetrics, RECORD_VERSION, SampleRecord};
 use slm_scoring::{ProgramFault, Score, Scorer, TotalResult, for_each_parallel};
 
 use super::human::{Comparison, Losses};
 use super::tasks::RunTask;
 use crate::run_folder::RunFolder;
+use crate::workflow::event::{AnswerName, name_of_record};
 use crate::workflow::trajectory::Finished;
 
 /// Measures and tests the programs without a record, on all cores, and writes each record at once. Returns the
@@ -31,40 +32,10 @@ pub(super) fn score_trajectories(
         .iter()
         .map(|task| (task.view.task_id.as_str(), task))
         .collect();
-    let recorded: BTreeSet<(&str, &str, Decoding, &str, u32)> = run
-        .records()
-        .iter()
-        .map(|record| {
-            let SampleRecord {
-                arm,
-                workflow,
-                decoding,
-                task_id,
-                sample,
-                ..
-            } = record;
-            (
-                arm.as_str(),
-                workflow.as_str(),
-                *decoding,
-                task_id.as_str(),
-                *sample,
-            )
-        })
-        .collect();
+    let recorded: BTreeSet<AnswerName> = run.records().iter().map(name_of_record).collect();
     let open: Vec<(&Finished, &RunTask)> = finished
         .iter()
-        .filter(|finished| {
-            let key = &finished.key;
-            let name = (
-                key.arm.as_str(),
-                key.workflow.name(),
-                key.decoding,
-                key.task_id.as_str(),
-                key.sample,
-            );
-            !recorded.contains(&name)
-        })
+        .filter(|finished| !recorded.contains(&finished.key.name()))
         .filter_map(|finished| Some((finished, *tasks.get(finished.key.task_id.as_str())?)))
         .collect();
     if open.is_empty() {
@@ -203,7 +174,7 @@ mod tests {
     use slm_artifacts::{Expects, StopReason};
     use slm_benchmarks::ScoringPhase;
     use slm_config::{Prompting, Workflow};
-    use slm_report::Spending;
+    use slm_report::{Decoding, Spending};
     use slm_sandbox::{Interpreter, LevelChoice, Limits, Sandbox};
     use slm_scoring::ExpectedOutputCache;
 

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use slm_cli::{Failure, UserMistake};
 use slm_report::html::{EvaluationPage, Overview, Step, evaluation};
-use slm_report::{Decoding, RunInfo, SampleRecord};
+use slm_report::{RunInfo, SampleRecord};
 
 use crate::json_lines;
 use crate::run_folder::{PAGE, RECORDS, RunFolder, TRAJECTORIES};
 use crate::view_arguments::ViewArguments;
-use crate::workflow::event::Event;
+use crate::workflow::event::{AnswerName, Event, name_of_record};
 
 /// The size of the page that an experiment writes beside its report, in bytes.
 const LIMIT: usize = 15_000_000;
@@ -136,9 +136,6 @@ fn page(runs: &[Run], limit: usize) -> Result<String> {
     Ok(page)
 }
 
-/// What identifies an answer of a run.
-type Name<'a> = (&'a str, &'a str, Decoding, &'a str, u32);
-
 /// Returns the steps of each record; none if the run has no readable log, which costs the page its trajectories alone.
 fn steps_of(folder: &Path, records: &[SampleRecord]) -> Vec<Option<Vec<Step>>> {
     let path = folder.join(TRAJECTORIES);
@@ -152,27 +149,15 @@ fn steps_of(folder: &Path, records: &[SampleRecord]) -> Vec<Option<Vec<Step>>> {
             return Vec::new();
         }
     };
-    let mut trajectories: HashMap<Name, Vec<&Event>> = HashMap::new();
+    let mut trajectories: HashMap<AnswerName, Vec<&Event>> = HashMap::new();
     for event in &events {
-        let of = &event.trajectory;
-        let name = (
-            of.arm.as_str(),
-            of.workflow.name(),
-            of.decoding,
-            of.task_id.as_str(),
-            of.sample,
-        );
-        trajectories.entry(name).or_default().push(event);
+        trajectories
+            .entry(event.trajectory.name())
+            .or_default()
+            .push(event);
     }
     let of_record = |record: &SampleRecord| {
-        let name = (
-            record.arm.as_str(),
-            record.workflow.as_str(),
-            record.decoding,
-            record.task_id.as_str(),
-            record.sample,
-        );
-        let mut events = trajectories.get(&name)?.clone();
+        let mut events = trajectories.get(&name_of_record(record))?.clone();
         events.sort_by_key(|event| event.step);
         Some(events.into_iter().map(steps::step).collect())
     };

@@ -5,7 +5,7 @@
 //! uninterrupted one; only their order may differ, since tasks run concurrently.
 
 use slm_artifacts::{Expects, FinishReason, FormatFailure, Phase, StopReason, Verdict};
-use slm_report::{Decoding, Spending};
+use slm_report::{Decoding, SampleRecord, Spending};
 
 use serde::{Deserialize, Serialize};
 use slm_config::{Role, Workflow};
@@ -39,6 +39,36 @@ pub(crate) struct Key {
     pub(crate) task_id: String,
     /// Number of the answer to the task, from 0.
     pub(crate) sample: u32,
+}
+
+/// What names an answer in its run: arm, workflow, sampling, task and sample.
+pub(crate) type AnswerName<'a> = (&'a str, &'a str, Decoding, &'a str, u32);
+
+impl Key {
+    /// Returns the name of the answer.
+    pub(crate) fn name(&self) -> AnswerName<'_> {
+        let Self {
+            arm,
+            workflow,
+            decoding,
+            task_id,
+            sample,
+        } = self;
+        (arm, workflow.name(), *decoding, task_id, *sample)
+    }
+}
+
+/// Returns the name of the answer of a record. The record keeps the workflow as a word, so it has no [`Key`].
+pub(crate) fn name_of_record(record: &SampleRecord) -> AnswerName<'_> {
+    let SampleRecord {
+        arm,
+        workflow,
+        decoding,
+        task_id,
+        sample,
+        ..
+    } = record;
+    (arm, workflow, *decoding, task_id, *sample)
 }
 
 /// A finished step.
