@@ -259,6 +259,7 @@ Examples:
   evaluator report reports/quickstart-1a2b3c4d
   evaluator report quickstart-1a2b3c4d --json
   evaluator report reports/quickstart-1a2b3c4d-shard-*
+  evaluator report reports/quickstart-1a2b3c4d-shard-* --interim
 
 Several runs must be all shards of one run; they are merged into the run that the same command without --shard makes. \
 report.md, its charts, summary.json and samples.parquet are derived from run.json and records.jsonl in the run's folder.";
@@ -271,6 +272,9 @@ pub(crate) struct ReportArguments {
     /// Folder that is searched for runs by name, and that merged runs are written to
     #[arg(long, value_name = "FOLDER", default_value = "reports")]
     pub(crate) reports: PathBuf,
+    /// Merge the shards that are there, although others are missing: the report has no verdicts
+    #[arg(long)]
+    pub(crate) interim: bool,
     /// Print one JSON document with the results instead of the report's path
     #[arg(long)]
     pub(crate) json: bool,

@@ -12,8 +12,11 @@ section! {
 pub struct Hypothesis requires {
     /// The hypothesis.
     id: HypothesisId => Kind::Word(HypothesisId::words);
-    /// The metric compared, one that belongs to the hypothesis. Each metric once for an id.
+    /// The metric compared, one that belongs to the hypothesis. Each metric once for an id and a workflow.
     metric: HypothesisMetric => Kind::Word(HypothesisMetric::words);
+    /// The workflow in which the arms are compared, one of `evaluate.workflows` (`h1` only).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    workflow: Option<Workflow> => Kind::Word(Workflow::words), absent "the first of `evaluate.workflows`";
     /// Smallest change that counts, in points of the metric; its sign is the expected direction. Not 0.
     effect: f64 => Kind::from_to(-100.0, 100.0);
     /// Most points of pass rate that the change may cost (`h1` and `h2`). For `h1`, a verdict *supported* then requires that
@@ -61,6 +64,7 @@ impl Hypothesis {
         .map(|(id, metric, effect)| Self {
             id,
             metric,
+            workflow: None,
             effect,
             pass_rate_margin: None,
             declared: Some(Declared::Default),
@@ -72,6 +76,7 @@ impl Hypothesis {
     pub fn equals_a_default(&self) -> bool {
         Self::defaults().iter().any(|default| {
             (default.id, default.metric) == (self.id, self.metric)
+                && self.workflow.is_none()
                 && default.effect.total_cmp(&self.effect).is_eq()
                 && self.pass_rate_margin.is_none()
         })

@@ -250,7 +250,8 @@ impl<'a> Generation<'a> {
                 };
                 let positions = self.positions(asked, &request)?;
                 cache.reserve(positions, CAPACITY_STEP);
-                let slot = Self::choose(&mut free, &request);
+                let mut slot = Self::choose(&mut free, &request);
+                self.share(&running, &mut slot, &request, &mut cache);
                 let (sequence, finish) = self.begin(asked, slot, request, &mut cache)?;
                 asked += 1;
                 made += 1;
@@ -319,6 +320,32 @@ impl<'a> Generation<'a> {
         let shared = |slot: &Slot| slot.shared(&request.prompt, request.adapter);
         let best = (0..free.len()).max_by_key(|&i| shared(&free[i]));
         free.remove(best.unwrap_or(0))
+    }
+
+    /// Copies the prefix of the request's prompt from the running sequence that has the longest part of it, if that is
+    /// more than the slot has: several samples of one prompt run side by side.
+    fn share(
+        &self,
+        running: &[Sequence],
+        slot: &mut Slot,
+        request: &Request,
+        cache: &mut RuntimeCache,
+    ) {
+        if !self.runtime.keeps_prefixes() {
+            return;
+        }
+        let shared = |slot: &Slot| slot.shared(&request.prompt, request.adapter);
+        let donor = running.iter().max_by_key(|of| shared(&of.slot));
+        let Some(donor) = donor.map(|of| &of.slot) else {
+            return;
+        };
+        let n = shared(donor);
+        if n > shared(slot) {
+            self.runtime
+                .copy_prefix(cache, donor.number, slot.number, n);
+            slot.tokens = request.prompt[..n].to_vec();
+            slot.adapter = request.adapter;
+        }
     }
 
     /// Runs prefill for a prompt and draws the first token.

@@ -117,11 +117,20 @@ impl Runtime {
         }
     }
 
-    /// Whether prefill can reuse tokens that are already in its slot (prefix caching).
+    /// Whether prefill can reuse tokens that are already in its slot, or in another one that [`Self::copy_prefix`] copies
+    /// (prefix caching).
     ///
     /// The engine computes each token's state in a fixed order independent of the batch, so reuse changes no bit there.
     pub fn keeps_prefixes(&self) -> bool {
         matches!(self, Self::Engine(_))
+    }
+
+    /// Copies the first `n` positions of slot `from`, which has them, to slot `to`, whose content is lost. Does nothing
+    /// unless [`keeps_prefixes`](Self::keeps_prefixes).
+    pub(crate) fn copy_prefix(&self, cache: &mut RuntimeCache, from: usize, to: usize, n: usize) {
+        if let (Self::Engine(engine), RuntimeCache::Engine(cache)) = (self, cache) {
+            engine.copy_prefix(cache, from, to, n);
+        }
     }
 
     /// Processes the tokens of a prompt starting at position `start`, which is 0 unless

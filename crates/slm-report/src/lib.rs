@@ -53,9 +53,10 @@ pub use run_cost::{
     WorkCost,
 };
 pub use run_parts::{
-    AdapterInfo, BaseModelInfo, BenchmarkInfo, EndpointInfo, KnowledgeInfo, NamedSeed, OfflineCost,
-    PhaseTiming, RecipeInfo, RoutesInfo, SamplingInfo, SandboxInfo, SandboxProperty, ServedModel,
-    ShardInfo, ShortBudget, SpeakerInfo, TrainingSummary,
+    AdapterInfo, BaseModelInfo, BenchmarkInfo, DeclaredRecipe, EndpointInfo, InterimInfo,
+    KnowledgeInfo, NamedSeed, OfflineCost, PhaseTiming, RecipeInfo, RoutesInfo, SamplingInfo,
+    SandboxInfo, SandboxProperty, ServedModel, ShardInfo, ShortBudget, SpeakerInfo,
+    TrainingSummary,
 };
 pub use spending::Spending;
 
@@ -102,8 +103,8 @@ pub fn build(run: &RunInfo, records: &[SampleRecord]) -> Report {
     };
     let compared = run.plan.compared_workflow();
     let arms = Arms::new(&compared.map_or_else(Vec::new, of_workflow), run);
-    let others: Vec<(&str, Arms)> = (run.plan.comparison.iter().flatten().skip(1))
-        .map(|&workflow| (workflow.name(), Arms::new(&of_workflow(workflow), run)))
+    let others: Vec<(Workflow, Arms)> = (run.plan.comparison.iter().flatten().skip(1))
+        .map(|&workflow| (workflow, Arms::new(&of_workflow(workflow), run)))
         .collect();
     let findings = Findings {
         parsons,

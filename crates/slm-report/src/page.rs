@@ -329,7 +329,8 @@ mod tests {
     fn page(run: &RunInfo, records: &[SampleRecord], text: &str) -> String {
         let compared: Vec<&SampleRecord> = records.iter().collect();
         let arms = Arms::new(&compared, run);
-        let findings = Findings::new(run, records, &arms, &[("codet", Arms::new(&compared, run))]);
+        let others = [(Workflow::Codet, Arms::new(&compared, run))];
+        let findings = Findings::new(run, records, &arms, &others);
         let cells = crate::findings::cell_summary::summaries(records, run);
         let cost = crate::RunCost::of(run, records);
         let page = Page::new((run, cost.as_ref()), records, &arms, &findings, &cells);

@@ -124,6 +124,10 @@ impl Plan {
         if let Some(id) = ids.into_iter().find(|&id| tests(id) && !declares(id)) {
             return Err(undeclared(experiment, id));
         }
+        if tests(HypothesisId::H1)
+            && let Some(workflow) = of_h1_elsewhere(evaluate, &listed) {
+            return Err(not_listed(workflow, &listed));
+        }
         if !(asks_h1 || asks_h2 || asks_h3) && own.is_empty() {
             let text = "the recipe's `evaluate.hypotheses` is empty, so there is nothing to test\n\
                         hint: remove the key to use the defaults";
@@ -220,6 +224,13 @@ impl Plan {
             .filter(move |hypothesis| hypothesis.id == id)
     }
 
+    /// Returns the declared effects of H1 in a workflow; those that name none are about [`Self::compared_workflow`].
+    pub fn declared_of_h1(&self, workflow: Option<Workflow>) -> impl Iterator<Item = &Hypothesis> {
+        let first = self.compared_workflow();
+        self.declared(HypothesisId::H1)
+            .filter(move |hypothesis| hypothesis.workflow.or(first) == workflow)
+    }
+
     /// Returns the workflow whose arms are compared in full.
     pub fn compared_workflow(&self) -> Option<Workflow> {
         self.comparison.as_ref()?.first().copied()
@@ -274,6 +285,22 @@ fn grid(evaluate: &Evaluate) -> Vec<Decoding> {
         }
     }
     decodings
+}
+
+/// Returns the first workflow that a row of H1 names and that is none of the `listed` ones.
+fn of_h1_elsewhere(evaluate: &Evaluate, listed: &[Workflow]) -> Option<Workflow> {
+    let rows = evaluate.hypotheses.iter();
+    let mut named = rows.filter_map(|row| row.workflow);
+    named.find(|workflow| !listed.contains(workflow))
+}
+
+fn not_listed(workflow: Workflow, listed: &[Workflow]) -> PlanError {
+    let listed: Vec<&str> = listed.iter().map(|of| of.name()).collect();
+    let listed = listed.join(", ");
+    PlanError(format!(
+        "`evaluate.hypotheses` declares an effect of h1 in {workflow}, but `evaluate.workflows` is {listed}\n\
+         hint: add {workflow} to `evaluate.workflows`, or remove the row"
+    ))
 }
 
 fn undeclared(experiment: Experiment, id: HypothesisId) -> PlanError {
@@ -383,6 +410,24 @@ mod tests {
         evaluate.hypotheses.clear();
         assert!(Plan::new(Experiment::Hypotheses, &evaluate, &["tuned"]).is_err());
         assert!(Plan::new(Experiment::Compare, &evaluate, &[]).is_ok());
+    }
+
+    #[test]
+    fn an_effect_of_h1_belongs_to_a_listed_workflow_by_default_the_first() {
+        let mut evaluate = Evaluate {
+            workflows: vec![Workflow::Single, Workflow::Reflection],
+            ..Evaluate::default()
+        };
+        evaluate.hypotheses[1].workflow = Some(Workflow::Reflection);
+        let plan = Plan::new(Experiment::Compare, &evaluate, &["tuned"]).expect("a plan");
+        for (workflow, row) in [(Workflow::Single, 0), (Workflow::Reflection, 1)] {
+            let declared: Vec<&Hypothesis> = plan.declared_of_h1(Some(workflow)).collect();
+            assert_eq!(declared, [&evaluate.hypotheses[row]]);
+        }
+        evaluate.workflows.pop();
+        let error = Plan::new(Experiment::Compare, &evaluate, &["tuned"]).expect_err("not run");
+        assert!(error.0.contains("h1 in reflection"), "{}", error.0);
+        assert!(Plan::new(Experiment::Sweep, &evaluate, &[]).is_ok());
     }
 
     #[test]

@@ -16,9 +16,9 @@ use crate::cell::Decoding;
 use crate::code_metric::{CODE_METRICS, ProgramMetrics};
 use crate::plan::Plan;
 use crate::run_parts::{
-    AdapterInfo, BaseModelInfo, BenchmarkInfo, EndpointInfo, KnowledgeInfo, NamedSeed, OfflineCost,
-    PhaseTiming, RecipeInfo, RoutesInfo, SamplingInfo, SandboxInfo, ShardInfo, ShortBudget,
-    SpeakerInfo,
+    AdapterInfo, BaseModelInfo, BenchmarkInfo, EndpointInfo, InterimInfo, KnowledgeInfo, NamedSeed,
+    OfflineCost, PhaseTiming, RecipeInfo, RoutesInfo, SamplingInfo, SandboxInfo, ShardInfo,
+    ShortBudget, SpeakerInfo,
 };
 use crate::spending::{Spending, is_zero};
 
@@ -313,6 +313,9 @@ pub struct RunInfo {
     /// The names of the runs that were merged into this one; omitted if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub merged_from: Vec<String>,
+    /// The merged shards, if some are missing, so that no verdict is given; omitted for all others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interim: Option<InterimInfo>,
     /// The prices of the recipe; omitted if there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prices: Option<Costs>,
@@ -343,13 +346,14 @@ impl RunInfo {
 
     /// Returns the number of tasks that the run answers.
     pub fn n_tasks(&self) -> usize {
-        match &self.shard {
-            Some(shard) => shard.tasks.len(),
-            None => self.n_tasks_of_benchmarks(),
+        match (&self.shard, &self.interim) {
+            (Some(shard), _) => shard.tasks.len(),
+            (None, Some(interim)) => interim.tasks,
+            (None, None) => self.n_tasks_of_benchmarks(),
         }
     }
 
-    /// Returns the number of tasks of all benchmarks, of which a shard answers some.
+    /// Returns the number of tasks of all benchmarks, of which a shard or an interim report has some.
     pub fn n_tasks_of_benchmarks(&self) -> usize {
         self.benchmarks
             .iter()

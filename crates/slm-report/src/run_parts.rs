@@ -84,6 +84,28 @@ pub struct RecipeInfo {
     pub yaml: String,
     /// SHA-256 of `yaml`, in hex.
     pub sha256: String,
+    /// The file that declared it; omitted if the recipe is the copy in an adapter's folder, or by an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared: Option<DeclaredRecipe>,
+}
+
+/// The file of a recipe as it was when the run started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeclaredRecipe {
+    /// Its path as given.
+    pub path: String,
+    /// SHA-256 of its bytes, in hex.
+    pub sha256: String,
+    /// The `--set` arguments, which change it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<String>,
+    /// The Git commit that last changed the file; omitted if it differs from the committed one, or is in no repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// When that commit was made, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committed: Option<String>,
 }
 
 /// The training tasks that a router chooses by.
@@ -189,6 +211,18 @@ pub struct ShardInfo {
     pub of: usize,
     /// The names of its tasks, in the run's order.
     pub tasks: Vec<String>,
+}
+
+/// Which shards of a run were merged, where some are missing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InterimInfo {
+    /// The numbers of the merged shards, from 1.
+    pub shards: Vec<usize>,
+    /// The number of shards of the whole run.
+    pub of: usize,
+    /// The number of tasks of the merged shards.
+    pub tasks: usize,
 }
 
 /// A benchmark's identity.

@@ -17,6 +17,7 @@ use slm_sandbox::Sandbox;
 
 use super::Request;
 use super::answering::Answerer;
+use super::declaration;
 use crate::knowledge::Knowledge;
 use crate::routing::Routing;
 use crate::run_folder::{RUN, RunFolder};
@@ -164,6 +165,10 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         recipe: RecipeInfo {
             sha256: sha256_of_texts([yaml.as_str()]),
             yaml,
+            declared: match &request.common.recipe {
+                Some(path) => Some(declaration::of_file(path, &request.common.overrides)?),
+                None => None,
+            },
         },
         benchmarks,
         sources: provenance.into_iter().chain(sources).collect(),
@@ -213,6 +218,7 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         endpoint,
         shard: None,
         merged_from: Vec::new(),
+        interim: None,
         prices: recipe.costs.has_price().then(|| recipe.costs.clone()),
         canonical_cpu_s: BTreeMap::new(),
         human: BTreeMap::new(),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use slm_cli::UserMistake;
 use slm_config::Recipe;
-use slm_report::{PhaseTiming, RunInfo, SampleRecord, ShardInfo};
+use slm_report::{InterimInfo, PhaseTiming, RunInfo, SampleRecord, ShardInfo};
 
 use crate::order;
 use crate::run_folder::RunFolder;
@@ -23,15 +23,16 @@ struct Part {
     shard: ShardInfo,
 }
 
-/// Reads and merges shards, and writes the merged run's folder under `reports`.
+/// Reads and merges shards, and writes the merged run's folder under `reports`. With `interim`, some may be missing.
 ///
 /// # Errors
-/// The folders are not all shards of one run, each once; or the merged run's folder holds a run that was not merged.
+/// The folders are not all shards of one run, or with `interim` some of them, each once; or the merged run's folder holds a run that was not merged.
 pub(super) fn merge(
     folders: &[PathBuf],
     reports: &std::path::Path,
+    interim: bool,
 ) -> Result<(RunInfo, RunFolder)> {
-    let parts = complete(read(folders)?)?;
+    let parts = sorted(read(folders)?, interim)?;
     let (mut records, mut events): (Vec<SampleRecord>, Vec<Event>) = (Vec::new(), Vec::new());
     for part in &parts {
         let (own_records, own_events) = RunFolder::read(&part.folder)?;
@@ -72,8 +73,8 @@ fn read(folders: &[PathBuf]) -> Result<Vec<Part>> {
     Ok(parts)
 }
 
-/// Checks that these are all shards of one run, each once, and sorts them.
-fn complete(mut parts: Vec<Part>) -> Result<Vec<Part>> {
+/// Checks that these are all shards of one run, or with `interim` some, each once, and sorts them.
+fn sorted(mut parts: Vec<Part>, interim: bool) -> Result<Vec<Part>> {
     let Some(first) = parts.first() else {
         return Err(mistake("no shard to merge".to_owned()));
     };
@@ -108,13 +109,13 @@ fn complete(mut parts: Vec<Part>) -> Result<Vec<Part>> {
         .filter(|index| !there.contains(index))
         .map(|index| Shard { index, of }.to_string())
         .collect();
-    if !missing.is_empty() {
+    if !missing.is_empty() && !interim {
         let (noun, verb) = match missing.len() {
             1 => ("shard", "is"),
             _ => ("shards", "are"),
         };
         return Err(mistake(format!(
-            "{noun} {} {verb} missing\nhint: {} --shard {} runs it",
+            "{noun} {} {verb} missing\nhint: {} --shard {} runs it; --interim merges the others",
             missing.join(", "),
             unsharded(&parts[0].info),
             missing[0]
@@ -123,7 +124,8 @@ fn complete(mut parts: Vec<Part>) -> Result<Vec<Part>> {
     let tasks: Vec<&String> = parts.iter().flat_map(|part| &part.shard.tasks).collect();
     let distinct: BTreeSet<&String> = tasks.iter().copied().collect();
     let expected = parts[0].info.n_tasks_of_benchmarks();
-    if distinct.len() != tasks.len() || tasks.len() != expected {
+    let is_complete = missing.is_empty();
+    if distinct.len() != tasks.len() || is_complete && tasks.len() != expected {
         return Err(anyhow::anyhow!(
             "the run.json of the shards name {} tasks, {} of them distinct, but the run has {expected}\n\
              hint: run the shards again",
@@ -209,6 +211,19 @@ fn described(parts: &[Part]) -> RunInfo {
     }
     info.command = unsharded(&parts[0].info);
     info.shard = None;
+    let shards: Vec<usize> = parts.iter().map(|part| part.shard.index).collect();
+    info.interim = (shards.len() < shard.of).then(|| InterimInfo {
+        tasks: parts.iter().map(|part| part.shard.tasks.len()).sum(),
+        of: shard.of,
+        shards,
+    });
+    if let Some(other) = parts.iter().find(|part| part.info.recipe != info.recipe) {
+        slm_cli::note(&format!(
+            "warning: {} was started with another file of the recipe, or from another commit: the report names none",
+            other.folder.display()
+        ));
+        info.recipe.declared = None;
+    }
     info.merged_from = parts.iter().map(|part| part.info.name.clone()).collect();
     let mut levels: Vec<String> = Vec::new();
     let mut timings: Vec<PhaseTiming> = Vec::new();
@@ -323,7 +338,7 @@ mod tests {
             let reports = tempfile::tempdir().expect("a folder");
             let (whole, records, mut folders) = split(of, reports.path());
             folders.rotate_left(1);
-            let (merged, run) = merge(&folders, reports.path()).expect("merged");
+            let (merged, run) = merge(&folders, reports.path(), false).expect("merged");
             assert_eq!(merged.merged_from.len(), of);
             let unmerged = RunInfo {
                 merged_from: Vec::new(),
@@ -343,6 +358,41 @@ mod tests {
     }
 
     #[test]
+    fn an_interim_report_has_the_shards_that_are_there_and_no_verdict() {
+        let reports = tempfile::tempdir().expect("a folder");
+        let (whole, _, mut folders) = split(4, reports.path());
+        folders.remove(1);
+        let refused = merge(&folders, reports.path(), false).err();
+        let refused = refused.expect("incomplete").to_string();
+        assert!(refused.contains("shard 2/4 is missing"), "{refused}");
+        let (merged, run) = merge(&folders, reports.path(), true).expect("merged");
+        let interim = merged.interim.clone().expect("incomplete");
+        assert_eq!((interim.shards, interim.of), (vec![1, 3, 4], 4));
+        assert_eq!(merged.n_tasks(), interim.tasks);
+        assert!(merged.n_tasks() < whole.n_tasks());
+        assert_eq!(run.records().len(), merged.n_answers());
+        let report = slm_report::build(&merged, run.records());
+        assert!(
+            report
+                .markdown
+                .contains("**Interim report.** 3 of the run's 4 shards")
+        );
+        let claims = report.summary["claims"].as_array().expect("claims");
+        assert!(!claims.is_empty());
+        for claim in claims {
+            assert_eq!(claim["outcome"], "withheld");
+            assert!(claim["estimate"].is_number());
+        }
+        for word in ["**supported**", "**not supported**", "**inconclusive**"] {
+            assert!(!report.markdown.contains(word), "{word}");
+        }
+        // The last shard completes it.
+        let (whole, _, all) = split(4, &reports.path().join("complete"));
+        let (merged, _) = merge(&all, &reports.path().join("complete"), true).expect("merged");
+        assert_eq!((merged.interim, merged.name), (None, whole.name));
+    }
+
+    #[test]
     fn records_of_another_shard_are_found() {
         let reports = tempfile::tempdir().expect("a folder");
         let (_, records, folders) = split(2, reports.path());
@@ -350,7 +400,7 @@ mod tests {
         let mut run = RunFolder::open(folders[0].clone()).expect("a folder");
         run.append(foreign.expect("a record").clone())
             .expect("written");
-        let error = merge(&folders, reports.path())
+        let error = merge(&folders, reports.path(), false)
             .err()
             .expect("refused")
             .to_string();

@@ -7,6 +7,7 @@ pub(crate) mod answering;
 pub(crate) mod arm;
 mod canonical;
 mod costs;
+mod declaration;
 mod describe;
 mod human;
 mod learned;
@@ -151,6 +152,7 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
     let mut recorded = Vec::new();
     if let Some(earlier) = run.info()? {
         info.created = earlier.created;
+        info.recipe.declared = earlier.recipe.declared;
         info.merged_from = earlier.merged_from;
         recorded = earlier.timings;
     }

@@ -21,7 +21,7 @@ fn report(arguments: &ReportArguments) -> Result<()> {
         .map(|run| crate::runs::folder_of(run, &arguments.reports))
         .collect::<Result<_, _>>()?;
     let (info, run) = match &folders[..] {
-        [folder] => {
+        [folder] if !arguments.interim => {
             let info = RunFolder::read_info(folder)?;
             let run = RunFolder::open_recorded(folder.clone())?;
             let (expected, found) = (info.n_answers(), run.records().len());
@@ -32,7 +32,7 @@ fn report(arguments: &ReportArguments) -> Result<()> {
             }
             (info, run)
         }
-        shards => merge::merge(shards, &arguments.reports)?,
+        shards => merge::merge(shards, &arguments.reports, arguments.interim)?,
     };
     if let Some(path) = super::publish(&info, &run, arguments.json)? {
         slm_cli::result(&format!("report: {}", path.display()));

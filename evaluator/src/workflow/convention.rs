@@ -134,6 +134,18 @@ mod tests {
     }
 
     #[test]
+    fn a_task_without_a_header_is_answered_by_a_whole_program() {
+        let text = "\"\"\"\nWrite a function to add.\nassert add(1, 2) == 3\n\"\"\"\n";
+        let task = TaskView {
+            prompt: text.to_owned(),
+            ..task()
+        };
+        let opening = opening(Prompting::Training, &task, "");
+        assert_eq!(opening.begun, "```python\n");
+        assert!(opening.messages[0].content.contains(text.trim_end()));
+    }
+
+    #[test]
     fn a_text_that_may_help_precedes_the_request() {
         for prompting in [
             Prompting::Training,

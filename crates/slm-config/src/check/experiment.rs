@@ -10,15 +10,28 @@ impl Check {
             let Hypothesis {
                 id,
                 metric,
+                workflow,
                 effect,
                 pass_rate_margin,
                 declared: _,
             } = hypothesis;
             let once = hypotheses[..index]
                 .iter()
-                .all(|h| (h.id, h.metric) != (*id, *metric));
+                .all(|h| (h.id, h.metric, h.workflow) != (*id, *metric, *workflow));
             let key = format!("{at}.metric");
-            self.require(once, &key, metric, "each metric once for an id");
+            self.require(
+                once,
+                &key,
+                metric,
+                "each metric once for an id and a workflow",
+            );
+            if let Some(workflow) = *workflow
+                && *id != HypothesisId::H1
+            {
+                let key = format!("{at}.workflow");
+                let allowed = "nothing, since it belongs to h1";
+                self.require(false, &key, workflow.name(), allowed);
+            }
             if !id.metrics().contains(metric) {
                 let names: Vec<&str> = id
                     .metrics()

@@ -11,6 +11,10 @@
 //! the quotes before it, and `Qwen2.5-Coder-0.5B-Instruct` returns nothing in six of six requests if the prompt ends
 //! without it. So for the first kind the ids of a prompt end before the newline, and the completion starts with it;
 //! [`ChatTemplate::code_body`] removes it.
+//!
+//! A stub without a function's header, only a docstring, looks like a whole program: prefilled with it,
+//! `Qwen2.5-Coder-0.5B-Instruct` closes the fence at once in three of 24 tasks of MBPP+. There the completion is the
+//! whole program.
 
 use super::{ChatError, ChatTemplate, Message, OwnedTokens, Role, TokenOwner, encode_after};
 use crate::tokenizer::{Tokenizer, TokenizerError};
@@ -37,9 +41,23 @@ impl CodeRequest<'_> {
         [Message::new(Role::User, text)]
     }
 
-    /// The prefix of the assistant's turn: the opening fence and the stub, up to the line where the body starts.
+    /// The prefix of the assistant's turn: the opening fence and the stub, up to the line where the body starts. Of a stub
+    /// without a header, such as the docstring that is the text of an MBPP task, only the opening fence.
     pub fn begun(&self) -> String {
+        if !self.has_header() {
+            return format!("{FENCE}python\n");
+        }
         format!("{FENCE}python\n{}\n", self.stub.trim_end())
+    }
+
+    /// Whether a line begins a function or a class.
+    fn has_header(&self) -> bool {
+        let begins = |line: &str| {
+            let line = line.trim_start();
+            let words = ["def ", "async def ", "class "];
+            words.iter().any(|word| line.starts_with(word))
+        };
+        self.stub.lines().any(begins)
     }
 }
 

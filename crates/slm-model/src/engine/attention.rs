@@ -39,6 +39,27 @@ impl HeadCache {
     }
 }
 
+impl HeadCache {
+    /// Replaces the first `n` positions by those of `from`.
+    fn copy_prefix(&mut self, from: &Self, n: usize, dim: usize) {
+        // A panel's positions from `n` on are never read before they are written.
+        let keys = n.div_ceil(WIDTH) * dim;
+        copy_rows(&mut self.keys, &from.keys[..keys]);
+        self.values.resize(from.values.len(), Vec::new());
+        for (own, values) in self.values.iter_mut().zip(&from.values) {
+            copy_rows(own, &values[..n]);
+        }
+    }
+}
+
+/// Overwrites the first rows of `to`, which grows to have them.
+fn copy_rows(to: &mut Vec<Row>, rows: &[Row]) {
+    if to.len() < rows.len() {
+        to.resize(rows.len(), [0.0; WIDTH]);
+    }
+    to[..rows.len()].copy_from_slice(rows);
+}
+
 /// The keys and values of all layers, slots and heads. Grows on write.
 #[derive(Debug)]
 pub(crate) struct Cache {
@@ -74,6 +95,20 @@ impl Cache {
                 let row = i * width + head * dim..i * width + (head + 1) * dim;
                 cache.write(position, &keys[row.clone()], &values[row]);
             }
+        }
+    }
+
+    /// Copies the first `n` positions of slot `from` to slot `to`, which has none of its own that are still needed.
+    pub(crate) fn copy_prefix(&mut self, from: usize, to: usize, n: usize, dim: usize) {
+        if from == to {
+            return;
+        }
+        for slots in &mut self.heads {
+            let donor = std::mem::take(&mut slots[from]);
+            for (own, donor) in slots[to].iter_mut().zip(&donor) {
+                own.copy_prefix(donor, n, dim);
+            }
+            slots[from] = donor;
         }
     }
 

@@ -110,6 +110,11 @@ impl Engine {
         ))
     }
 
+    /// Copies the first `n` positions of slot `from`, which has them, to slot `to`, whose content is lost.
+    pub fn copy_prefix(&self, cache: &mut EngineCache, from: usize, to: usize, n: usize) {
+        cache.0.copy_prefix(from, to, n, self.config.head_dim);
+    }
+
     /// Processes the tokens of a prompt starting at position `start` of a slot that already holds the positions before
     /// it, and returns the logits after the last token.
     ///

@@ -479,3 +479,31 @@ fn assert_last_row(
     let difference = max_difference(found, &expected) / largest;
     assert!(difference < 1e-5, "{} tokens: {difference}", tokens.len());
 }
+
+#[test]
+fn a_prefix_that_is_copied_from_another_slot_changes_no_bit() {
+    let (weights, engine) = engine("tiny-qwen2");
+    let (_, adapter) = adapters("peft-qwen2/all-linear", "tiny-qwen2", &weights);
+    // Around the panels of the cache, and around its chunks of a prompt.
+    let long: Vec<u32> = (0..600).map(|t| (t * 7 % 340 + 3) as u32).collect();
+    let other: Vec<u32> = (0..90).map(|t| (t * 5 % 340 + 3) as u32).collect();
+    for adapter in [None, Some(&adapter)] {
+        for shared in [1, 7, 8, 15, 16, 17, 255, 256, 257] {
+            let prompt = &long[..shared + 9];
+            let mut cache = engine.cache(3);
+            let alone = engine.prefill(&mut cache, 0, 0, prompt, adapter);
+            // The donor has decoded beyond the prefix, and the slot had longer content.
+            engine.prefill(&mut cache, 1, 0, &long[..shared + 30], adapter);
+            engine.prefill(&mut cache, 2, 0, &other, adapter);
+            engine.copy_prefix(&mut cache, 1, 2, shared);
+            let copied = engine.prefill(&mut cache, 2, shared, &prompt[shared..], adapter);
+            assert_eq!(bits(&copied), bits(&alone), "{shared} positions");
+            // The donor is unchanged.
+            let donor = engine.decode(&mut cache, &[5], &[(1, shared + 30)], adapter);
+            let mut fresh = engine.cache(1);
+            engine.prefill(&mut fresh, 0, 0, &long[..shared + 30], adapter);
+            let expected = engine.decode(&mut fresh, &[5], &[(0, shared + 30)], adapter);
+            assert_eq!(bits(&donor), bits(&expected), "{shared} positions");
+        }
+    }
+}

@@ -22,6 +22,8 @@ pub(crate) enum Conclusion {
     Inconclusive,
     /// A teacher assisted one side of the contrast, so that nothing was tested.
     NotTested,
+    /// Shards of the run are missing: a verdict before the declared number of tasks is wrong more often than it states.
+    Withheld,
 }
 
 /// A mean difference and its evidence, in points of its metric.
@@ -115,7 +117,9 @@ impl Conclusion {
     /// Returns the verdict on a claim that holds only if all its parts hold.
     pub(crate) fn all(parts: &[Self]) -> Self {
         let all_are = |outcome| parts.iter().all(|part| *part == outcome) && !parts.is_empty();
-        if parts.contains(&Self::NotSupported) {
+        if parts.contains(&Self::Withheld) {
+            Self::Withheld
+        } else if parts.contains(&Self::NotSupported) {
             Self::NotSupported
         } else if all_are(Self::Supported) {
             Self::Supported

@@ -1,13 +1,14 @@
 //! H1: every adapter against the base model, in maintainability and related metrics.
 
 use serde::Serialize;
-use slm_config::HypothesisId;
+use slm_config::{Hypothesis, Workflow};
 
 use super::arm_summary::ArmSummary;
 use super::arms::{ArmSamples, Arms};
 use super::claim::{Claim, metric_of};
 use super::conclusion::Conclusion;
 use super::contrast::{AtEqualLength, Contrast};
+use super::elsewhere::Elsewhere;
 use super::gate::Gate;
 use super::same_text::SameText;
 use super::solved::Solved;
@@ -27,37 +28,14 @@ pub(crate) struct Comparison {
     pub(crate) arms: Vec<ArmSummary>,
     /// One entry per adapter.
     pub(crate) adapters: Vec<AdapterComparison>,
-    /// The same contrasts in the recipe's other workflows, which carry no claim.
+    /// The same contrasts in the recipe's other workflows, with the claims that the recipe makes there.
     pub(crate) elsewhere: Vec<Elsewhere>,
-}
-
-/// One adapter against the base model in one of the other workflows.
-#[derive(Debug, Serialize)]
-pub(crate) struct Elsewhere {
-    pub(crate) workflow: String,
-    pub(crate) adapter: String,
-    pub(crate) maintainability_index: Contrast,
-    pub(crate) mi_code: Contrast,
-    pub(crate) pass_rate: Contrast,
-}
-
-impl Elsewhere {
-    fn of_workflow(workflow: &str, arms: &Arms) -> Vec<Self> {
-        let of_adapter = |adapter: &ArmSamples| Self {
-            workflow: workflow.to_owned(),
-            adapter: adapter.name.to_owned(),
-            maintainability_index: Contrast::of_adapter(arms, adapter, &MI),
-            mi_code: Contrast::of_adapter(arms, adapter, &MI_CODE),
-            pass_rate: Contrast::of_adapter(arms, adapter, &PASS_RATE),
-        };
-        arms.adapters.iter().map(of_adapter).collect()
-    }
 }
 
 impl Comparison {
     /// Compares the arms: `arms` are those of the compared workflow, `others` those of the recipe's other workflows,
     /// by name.
-    pub(crate) fn new(arms: &Arms, others: &[(&str, Arms)], run: &RunInfo) -> Self {
+    pub(crate) fn new(arms: &Arms, others: &[(Workflow, Arms)], run: &RunInfo) -> Self {
         Self {
             tasks: arms.tasks.len(),
             arms: arms.all().map(|arm| ArmSummary::new(arm, run)).collect(),
@@ -68,7 +46,7 @@ impl Comparison {
                 .collect(),
             elsewhere: others
                 .iter()
-                .flat_map(|(workflow, arms)| Elsewhere::of_workflow(workflow, arms))
+                .flat_map(|&(workflow, ref arms)| Elsewhere::of_workflow(workflow, arms, &run.plan))
                 .collect(),
         }
     }
@@ -116,31 +94,13 @@ impl AdapterComparison {
         };
         let paired = contrasts(&paired());
         let quality = contrasts(&QUALITY);
-        let mut claims: Vec<Claim> = plan
-            .declared(HypothesisId::H1)
-            .filter_map(|declared| {
-                let key = metric_of(declared).key;
-                let mut all = paired.iter().chain(&quality);
-                let found = all.find(|contrast| contrast.metric == key)?;
-                Some(Claim::new(
-                    declared,
-                    format!("{} less base", adapter.name),
-                    found,
-                ))
-            })
-            .collect();
-        // `mi_code` is the second of [`paired`].
-        let code = &paired[1];
-        let of_code = claims.iter().find(|claim| claim.metric == MI_CODE.key);
-        let of_code = of_code.map(|claim| claim.effect);
-        for claim in claims.iter_mut().filter(|claim| claim.metric == MI.key) {
-            let effect = of_code.unwrap_or(claim.effect);
-            let code = Conclusion::judge(code.evidence(MI_CODE.scale), effect);
-            claim.outcome = claim.outcome.beside_code(code);
-        }
+        let all: Vec<&Contrast> = paired.iter().chain(&quality).collect();
+        let label = format!("{} less base", adapter.name);
+        let claims = claims(plan.declared_of_h1(plan.compared_workflow()), &label, &all);
         let outcomes: Vec<Conclusion> = claims.iter().map(|claim| claim.outcome).collect();
         let outcome = Conclusion::all(&outcomes);
-        let gate = gate(arms, adapter, plan, &paired);
+        let declared = plan.declared_of_h1(plan.compared_workflow());
+        let gate = gate(arms, adapter, declared, &paired);
         Self {
             name: adapter.name.to_owned(),
             outcome: gate
@@ -190,12 +150,43 @@ impl AdapterComparison {
     }
 }
 
-/// Returns the gate on the pass rate, with the smallest of the declared margins.
-fn gate(arms: &Arms, adapter: &ArmSamples, plan: &Plan, paired: &[Contrast]) -> Option<Gate> {
-    let margins = plan.declared(HypothesisId::H1);
-    let margins = margins.filter_map(|declared| declared.pass_rate_margin);
+/// Returns the claims of H1 that these rows declare, in the words of `label`, about contrasts that contain `mi_code`'s.
+pub(super) fn claims<'a>(
+    declared: impl Iterator<Item = &'a Hypothesis>,
+    label: &str,
+    contrasts: &[&Contrast],
+) -> Vec<Claim> {
+    let of_metric = |key: &str| contrasts.iter().find(|contrast| contrast.metric == key);
+    let mut claims: Vec<Claim> = declared
+        .filter_map(|declared| {
+            let found = of_metric(metric_of(declared).key)?;
+            Some(Claim::new(declared, label.to_owned(), found))
+        })
+        .collect();
+    let of_code = claims.iter().find(|claim| claim.metric == MI_CODE.key);
+    let of_code = of_code.map(|claim| claim.effect);
+    let Some(code) = of_metric(MI_CODE.key) else {
+        return claims;
+    };
+    for claim in claims.iter_mut().filter(|claim| claim.metric == MI.key) {
+        let effect = of_code.unwrap_or(claim.effect);
+        let code = Conclusion::judge(code.evidence(MI_CODE.scale), effect);
+        claim.outcome = claim.outcome.beside_code(code);
+    }
+    claims
+}
+
+/// Returns the gate on the pass rate, with the smallest of the margins that these rows declare; `contrasts` contain the
+/// pass rate's.
+pub(super) fn gate<'a>(
+    arms: &Arms,
+    adapter: &ArmSamples,
+    declared: impl Iterator<Item = &'a Hypothesis>,
+    contrasts: &[Contrast],
+) -> Option<Gate> {
+    let margins = declared.filter_map(|declared| declared.pass_rate_margin);
     let margin = margins.min_by(f64::total_cmp)?;
-    let found = paired.iter().find(|of| of.metric == PASS_RATE.key)?;
+    let found = contrasts.iter().find(|of| of.metric == PASS_RATE.key)?;
     let pairs = arms.pairs(adapter, &PASS_RATE);
     let differences: Vec<f64> = pairs.iter().map(|(_, pair)| pair.difference()).collect();
     Some(Gate::new(margin, found, &differences))

@@ -9,6 +9,7 @@ pub(crate) mod cell_summary;
 pub(crate) mod claim;
 pub(crate) mod conclusion;
 pub(crate) mod contrast;
+mod elsewhere;
 pub(crate) mod gate;
 pub(crate) mod h1;
 pub(crate) mod h2;
@@ -28,12 +29,14 @@ mod workflow_contrast;
 pub(crate) mod workflows;
 
 use serde::Serialize;
+use slm_config::Workflow;
 
 use crate::record::{RunInfo, SampleRecord};
 
 use arms::Arms;
 use bodies::BodyFindings;
 use claim::{Claim, adjust_for_the_family};
+use conclusion::Conclusion;
 use h1::Comparison;
 use h2::SweepFindings;
 use h3::CollaborationFindings;
@@ -73,12 +76,12 @@ pub(crate) struct Findings {
 
 impl Findings {
     /// Computes the findings. `arms` are those of the compared workflow, `others` those of the recipe's other
-    /// workflows, by name.
+    /// workflows.
     pub(crate) fn new(
         run: &RunInfo,
         records: &[SampleRecord],
         arms: &Arms,
-        others: &[(&str, Arms)],
+        others: &[(Workflow, Arms)],
     ) -> Self {
         let is_compared = run.plan.compared_workflow().is_some();
         let collaboration = CollaborationFindings::new(records, run);
@@ -99,16 +102,47 @@ impl Findings {
             bodies: is_compared.then(|| BodyFindings::new(arms)).flatten(),
             parsons: None,
         };
-        findings.adjusted()
+        let findings = findings.adjusted();
+        if run.interim.is_some() {
+            findings.withheld()
+        } else {
+            findings
+        }
+    }
+
+    /// Withholds every verdict.
+    fn withheld(mut self) -> Self {
+        for claim in self.claims_mut() {
+            claim.outcome = Conclusion::Withheld;
+        }
+        if let Some(found) = &mut self.comparison {
+            for adapter in &mut found.adapters {
+                adapter.outcome = Conclusion::Withheld;
+            }
+            for other in &mut found.elsewhere {
+                other.outcome = other.outcome.map(|_| Conclusion::Withheld);
+            }
+            let first = found.adapters.iter_mut().map(|of| &mut of.gate);
+            let gates = first.chain(found.elsewhere.iter_mut().map(|of| &mut of.gate));
+            for gate in gates.flatten() {
+                gate.outcome = Conclusion::Withheld;
+            }
+        }
+        self
     }
 
     /// Adjusts the p-values of all claims together.
     fn adjusted(mut self) -> Self {
-        let h1 = self
-            .comparison
-            .iter_mut()
-            .flat_map(|found| &mut found.adapters);
-        let h1 = h1.flat_map(|adapter| &mut adapter.claims);
+        adjust_for_the_family(self.claims_mut().collect());
+        self
+    }
+
+    fn claims_mut(&mut self) -> impl Iterator<Item = &mut Claim> {
+        let h1 = self.comparison.iter_mut().flat_map(|found| {
+            let first = found.adapters.iter_mut().map(|of| &mut of.claims);
+            let others = found.elsewhere.iter_mut().map(|of| &mut of.claims);
+            first.chain(others).flatten()
+        });
         let h2 = self
             .sweep
             .iter_mut()
@@ -117,14 +151,16 @@ impl Findings {
             .collaboration
             .iter_mut()
             .filter_map(|found| found.claim.as_mut());
-        adjust_for_the_family(h1.chain(h2).chain(h3).collect());
-        self
+        h1.chain(h2).chain(h3)
     }
 
     /// Returns all claims, in the order of the hypotheses.
     pub(crate) fn claims(&self) -> impl Iterator<Item = &Claim> {
-        let h1 = self.comparison.iter().flat_map(|found| &found.adapters);
-        let h1 = h1.flat_map(|adapter| &adapter.claims);
+        let h1 = self.comparison.iter().flat_map(|found| {
+            let first = found.adapters.iter().map(|of| &of.claims);
+            let others = found.elsewhere.iter().map(|of| &of.claims);
+            first.chain(others).flatten()
+        });
         let h2 = self.sweep.iter().filter_map(|found| found.claim.as_ref());
         let h3 = self
             .collaboration

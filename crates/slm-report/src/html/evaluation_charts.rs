@@ -61,34 +61,13 @@ fn forest(findings: &Findings) -> Option<Chart> {
             let all = adapter.paired.iter().chain(&adapter.quality);
             for contrast in all.chain([&adapter.bonus]).filter(|of| of.n > 0) {
                 let label = format!("{} less base", adapter.name);
-                add(
-                    &mut groups,
-                    HypothesisId::H1,
-                    contrast,
-                    label,
-                    &claims,
-                    None,
-                );
+                add(&mut groups, HypothesisId::H1, contrast, label, &claims);
             }
         }
         for other in &found.elsewhere {
-            let note = Some("in another workflow; decides nothing".to_owned());
-            for contrast in [
-                &other.maintainability_index,
-                &other.mi_code,
-                &other.pass_rate,
-            ] {
-                if contrast.n > 0 {
-                    let label = format!("{} less base, {}", other.adapter, other.workflow);
-                    add(
-                        &mut groups,
-                        HypothesisId::H1,
-                        contrast,
-                        label,
-                        &[],
-                        note.clone(),
-                    );
-                }
+            for contrast in other.contrasts().filter(|of| of.n > 0) {
+                let label = other.label();
+                add(&mut groups, HypothesisId::H1, contrast, label, &claims);
             }
         }
     }
@@ -109,7 +88,6 @@ fn forest(findings: &Findings) -> Option<Chart> {
                     contrast,
                     label.clone(),
                     &claims,
-                    None,
                 );
             }
         }
@@ -141,7 +119,6 @@ fn add(
     contrast: &Contrast,
     label: String,
     claims: &[&Claim],
-    note: Option<String>,
 ) {
     let Some(metric) = metric(contrast.metric) else {
         return;
@@ -162,7 +139,7 @@ fn add(
         required: claim.map(|claim| claim.effect),
         decides: claim.is_some(),
         n: contrast.n,
-        note,
+        note: None,
     };
     match groups.iter_mut().find(|group| group.title == title) {
         Some(group) => group.rows.push(row),

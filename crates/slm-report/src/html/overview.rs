@@ -142,6 +142,19 @@ fn cards(findings: &Findings) -> Vec<Card> {
         }
         cards.push(card);
     }
+    for other in findings
+        .comparison
+        .iter()
+        .flat_map(|found| &found.elsewhere)
+    {
+        let Some(outcome) = other.outcome else {
+            continue;
+        };
+        let claims: Vec<&Claim> = other.claims.iter().collect();
+        let mut card = card(HypothesisId::H1, outcome, &claims);
+        card.rows.extend(other.gate.as_ref().map(gate_row));
+        cards.push(card);
+    }
     if let Some(found) = &findings.sweep {
         let claims: Vec<&Claim> = found.claim.iter().collect();
         let outcome = found

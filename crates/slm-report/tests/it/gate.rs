@@ -130,6 +130,7 @@ fn complexity_findings_and_debt_are_claims_in_which_a_fall_is_an_improvement() {
     run.plan.hypotheses = metrics
         .map(|metric| Hypothesis {
             metric,
+            workflow: None,
             effect: -1.0,
             ..row.clone()
         })

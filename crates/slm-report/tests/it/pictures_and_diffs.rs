@@ -12,6 +12,7 @@ fn every_declared_metric_of_h1_has_a_picture_with_its_required_effect() {
     let declared = run.plan.hypotheses[0].clone();
     run.plan.hypotheses.push(Hypothesis {
         metric: HypothesisMetric::CognitiveComplexity,
+        workflow: None,
         effect: -0.5,
         ..declared
     });

@@ -64,6 +64,7 @@ pub(crate) fn run_of(experiment: Experiment, adapters: &[&str]) -> RunInfo {
         recipe: RecipeInfo {
             yaml: RECIPE.to_owned(),
             sha256: "3d".repeat(32),
+            declared: None,
         },
         benchmarks: vec![BenchmarkInfo {
             name: "starter".to_owned(),
@@ -127,6 +128,7 @@ pub(crate) fn run_of(experiment: Experiment, adapters: &[&str]) -> RunInfo {
         endpoint: None,
         shard: None,
         merged_from: Vec::new(),
+        interim: None,
         prices: None,
         canonical_cpu_s: (0..40)
             .map(|task| (format!("starter/{task:02}"), 0.024))
