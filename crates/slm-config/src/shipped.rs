@@ -64,6 +64,20 @@ const SHIPPED: &[ShippedRecipe] = &[
         "own-library/verify.py"
     ),
     shipped!(
+        "praxis-0.5b",
+        "5 GB; nine hours on two cores, in shards",
+        "praxis/packages.txt",
+        "praxis/mbpp-tasks.txt",
+        "praxis/bf16.py",
+        "praxis/run"
+    ),
+    shipped!(
+        "praxis-1.5b",
+        "10 GB; meant for a GPU",
+        "praxis/packages.txt",
+        "praxis/mbpp-tasks.txt"
+    ),
+    shipped!(
         "qwen-coder-0.5b",
         "3 GB; a night on a CPU, minutes on a GPU"
     ),
