@@ -67,9 +67,7 @@ const SHIPPED: &[ShippedRecipe] = &[
         "praxis-0.5b",
         "5 GB; nine hours on two cores, in shards",
         "praxis/packages.txt",
-        "praxis/mbpp-tasks.txt",
-        "praxis/bf16.py",
-        "praxis/run"
+        "praxis/mbpp-tasks.txt"
     ),
     shipped!(
         "praxis-1.5b",

@@ -125,7 +125,8 @@ impl Plan {
             return Err(undeclared(experiment, id));
         }
         if tests(HypothesisId::H1)
-            && let Some(workflow) = of_h1_elsewhere(evaluate, &listed) {
+            && let Some(workflow) = of_h1_elsewhere(evaluate, &listed)
+        {
             return Err(not_listed(workflow, &listed));
         }
         if !(asks_h1 || asks_h2 || asks_h3) && own.is_empty() {

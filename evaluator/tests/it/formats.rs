@@ -100,6 +100,7 @@ fn the_page_on_formats_has_a_row_for_every_field_that_is_written_and_no_other() 
         "shard",
         "endpoint",
         "prices",
+        "interim",
     ] {
         found.insert(key.to_owned());
     }

@@ -23,7 +23,7 @@ const FULL: [&str; 9] = [
     "evaluate.speakers={reviewer: teacher}",
     "evaluate.teacher={url: 'http://x', model: x}",
     "evaluate.benchmarks=[{name: x}]",
-    "evaluate.hypotheses=[{id: h2, metric: cyclomatic_complexity, effect: -1}]",
+    "evaluate.hypotheses=[{id: h1, metric: mi_code, workflow: single, effect: -1}]",
     "evaluate.sampling.temperature=0.5",
     "improve.tasks=[{name: x}]",
 ];

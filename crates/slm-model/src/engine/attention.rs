@@ -98,7 +98,7 @@ impl Cache {
         }
     }
 
-    /// Copies the first `n` positions of slot `from` to slot `to`, which has none of its own that are still needed.
+    /// Copies the first `n` positions of slot `from` to slot `to`, whose content is lost.
     pub(crate) fn copy_prefix(&mut self, from: usize, to: usize, n: usize, dim: usize) {
         if from == to {
             return;

@@ -92,6 +92,32 @@ pub(crate) fn metric_of(hypothesis: &Hypothesis) -> &'static SampleMetric {
     }
 }
 
+/// Returns the claims of H1 that these rows declare, in the words of `label`, about contrasts that contain `mi_code`'s.
+pub(super) fn claims_of_h1<'a>(
+    declared: impl Iterator<Item = &'a Hypothesis>,
+    label: &str,
+    contrasts: &[&Contrast],
+) -> Vec<Claim> {
+    let of_metric = |key: &str| contrasts.iter().find(|contrast| contrast.metric == key);
+    let mut claims: Vec<Claim> = declared
+        .filter_map(|declared| {
+            let found = of_metric(metric_of(declared).key)?;
+            Some(Claim::new(declared, label.to_owned(), found))
+        })
+        .collect();
+    let of_code = claims.iter().find(|claim| claim.metric == MI_CODE.key);
+    let of_code = of_code.map(|claim| claim.effect);
+    let Some(code) = of_metric(MI_CODE.key) else {
+        return claims;
+    };
+    for claim in claims.iter_mut().filter(|claim| claim.metric == MI.key) {
+        let effect = of_code.unwrap_or(claim.effect);
+        let code = Conclusion::judge(code.evidence(MI_CODE.scale), effect);
+        claim.outcome = claim.outcome.beside_code(code);
+    }
+    claims
+}
+
 /// Sets Holm's p-values: all claims of a run, across hypotheses, are one family.
 pub(crate) fn adjust_for_the_family(claims: Vec<&mut Claim>) {
     let mut tested: Vec<(&mut Option<f64>, f64)> = claims

@@ -4,11 +4,10 @@ use serde::Serialize;
 use slm_config::Workflow;
 
 use super::arms::{ArmSamples, Arms};
-use super::claim::Claim;
+use super::claim::{Claim, claims_of_h1};
 use super::conclusion::Conclusion;
 use super::contrast::Contrast;
 use super::gate::Gate;
-use super::h1;
 use crate::plan::Plan;
 use crate::sample_metric::{BONUS, MI, MI_CODE, PASS_RATE, QUALITY, paired};
 
@@ -50,8 +49,8 @@ impl Elsewhere {
         let quality: Vec<Contrast> = QUALITY.iter().map(contrast).collect();
         let declared = || plan.declared_of_h1(Some(workflow));
         let all: Vec<&Contrast> = paired.iter().chain(&quality).collect();
-        let claims = h1::claims(declared(), &label(adapter.name, workflow.name()), &all);
-        let gate = h1::gate(arms, adapter, declared(), &paired);
+        let claims = claims_of_h1(declared(), &label(adapter.name, workflow.name()), &all);
+        let gate = Gate::of_h1(arms, adapter, declared(), &paired);
         let outcomes: Vec<Conclusion> = claims.iter().map(|claim| claim.outcome).collect();
         let outcome = (!claims.is_empty()).then(|| Conclusion::all(&outcomes));
         let of = |outcome: Conclusion| {

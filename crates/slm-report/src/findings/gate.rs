@@ -9,8 +9,10 @@
 //! no change it is at most 1 − 0.025^(1/n), so that a margin of 2 points requires 183 tasks.
 
 use serde::Serialize;
+use slm_config::Hypothesis;
 use slm_statistics::{Interval, exact_lower_limit};
 
+use super::arms::{ArmSamples, Arms};
 use super::conclusion::{Conclusion, MIN_PAIRS};
 use super::contrast::Contrast;
 use crate::sample_metric::PASS_RATE;
@@ -37,6 +39,22 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
+    /// Returns the gate on the pass rate, with the smallest of the margins that these rows declare; `contrasts` contain the
+    /// pass rate's.
+    pub(super) fn of_h1<'a>(
+        arms: &Arms,
+        adapter: &ArmSamples,
+        declared: impl Iterator<Item = &'a Hypothesis>,
+        contrasts: &[Contrast],
+    ) -> Option<Self> {
+        let margins = declared.filter_map(|declared| declared.pass_rate_margin);
+        let margin = margins.min_by(f64::total_cmp)?;
+        let found = contrasts.iter().find(|of| of.metric == PASS_RATE.key)?;
+        let pairs = arms.pairs(adapter, &PASS_RATE);
+        let differences: Vec<f64> = pairs.iter().map(|(_, pair)| pair.difference()).collect();
+        Some(Self::new(margin, found, &differences))
+    }
+
     /// Tests `found`, the pass rates' contrast, whose tasks have these `differences`.
     pub(crate) fn new(margin: f64, found: &Contrast, differences: &[f64]) -> Self {
         let evidence = found.evidence(PASS_RATE.scale);

@@ -1,11 +1,11 @@
 //! H1: every adapter against the base model, in maintainability and related metrics.
 
 use serde::Serialize;
-use slm_config::{Hypothesis, Workflow};
+use slm_config::Workflow;
 
 use super::arm_summary::ArmSummary;
 use super::arms::{ArmSamples, Arms};
-use super::claim::{Claim, metric_of};
+use super::claim::{Claim, claims_of_h1};
 use super::conclusion::Conclusion;
 use super::contrast::{AtEqualLength, Contrast};
 use super::elsewhere::Elsewhere;
@@ -96,11 +96,11 @@ impl AdapterComparison {
         let quality = contrasts(&QUALITY);
         let all: Vec<&Contrast> = paired.iter().chain(&quality).collect();
         let label = format!("{} less base", adapter.name);
-        let claims = claims(plan.declared_of_h1(plan.compared_workflow()), &label, &all);
+        let claims = claims_of_h1(plan.declared_of_h1(plan.compared_workflow()), &label, &all);
         let outcomes: Vec<Conclusion> = claims.iter().map(|claim| claim.outcome).collect();
         let outcome = Conclusion::all(&outcomes);
         let declared = plan.declared_of_h1(plan.compared_workflow());
-        let gate = gate(arms, adapter, declared, &paired);
+        let gate = Gate::of_h1(arms, adapter, declared, &paired);
         Self {
             name: adapter.name.to_owned(),
             outcome: gate
@@ -148,48 +148,6 @@ impl AdapterComparison {
         let mut all = all.chain(&self.beside_human);
         all.find(|contrast| contrast.metric == metric.key)
     }
-}
-
-/// Returns the claims of H1 that these rows declare, in the words of `label`, about contrasts that contain `mi_code`'s.
-pub(super) fn claims<'a>(
-    declared: impl Iterator<Item = &'a Hypothesis>,
-    label: &str,
-    contrasts: &[&Contrast],
-) -> Vec<Claim> {
-    let of_metric = |key: &str| contrasts.iter().find(|contrast| contrast.metric == key);
-    let mut claims: Vec<Claim> = declared
-        .filter_map(|declared| {
-            let found = of_metric(metric_of(declared).key)?;
-            Some(Claim::new(declared, label.to_owned(), found))
-        })
-        .collect();
-    let of_code = claims.iter().find(|claim| claim.metric == MI_CODE.key);
-    let of_code = of_code.map(|claim| claim.effect);
-    let Some(code) = of_metric(MI_CODE.key) else {
-        return claims;
-    };
-    for claim in claims.iter_mut().filter(|claim| claim.metric == MI.key) {
-        let effect = of_code.unwrap_or(claim.effect);
-        let code = Conclusion::judge(code.evidence(MI_CODE.scale), effect);
-        claim.outcome = claim.outcome.beside_code(code);
-    }
-    claims
-}
-
-/// Returns the gate on the pass rate, with the smallest of the margins that these rows declare; `contrasts` contain the
-/// pass rate's.
-pub(super) fn gate<'a>(
-    arms: &Arms,
-    adapter: &ArmSamples,
-    declared: impl Iterator<Item = &'a Hypothesis>,
-    contrasts: &[Contrast],
-) -> Option<Gate> {
-    let margins = declared.filter_map(|declared| declared.pass_rate_margin);
-    let margin = margins.min_by(f64::total_cmp)?;
-    let found = contrasts.iter().find(|of| of.metric == PASS_RATE.key)?;
-    let pairs = arms.pairs(adapter, &PASS_RATE);
-    let differences: Vec<f64> = pairs.iter().map(|(_, pair)| pair.difference()).collect();
-    Some(Gate::new(margin, found, &differences))
 }
 
 /// MI and `mi_code` on one subset of the samples.

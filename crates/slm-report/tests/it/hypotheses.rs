@@ -321,5 +321,60 @@ fn the_recipes_other_workflows_stand_beside_the_first() {
     assert_eq!(found[0]["workflow"], "codet");
     assert_eq!(found[0]["pass_rate"]["difference"], 1.0);
     assert_eq!(report.summary["claims"].as_array().map(Vec::len), Some(2));
-    assert!(report.markdown.contains("| `codet` | `adapter` | 0.0 |"));
+    let row = "| `codet` | `adapter` | Pass rate (%) | +100.0 |";
+    assert!(report.markdown.contains(row), "{}", report.markdown);
+}
+
+#[test]
+fn an_effect_of_h1_in_another_workflow_is_a_claim_with_its_own_gate() {
+    let mut run = run_of(Experiment::Compare, &["adapter"]);
+    run.plan.comparison = Some(vec![Workflow::Single, Workflow::Codet]);
+    let cells = run.plan.cells.clone();
+    run.plan.cells.extend(cells.into_iter().map(|cell| Cell {
+        workflow: Workflow::Codet,
+        ..cell
+    }));
+    // Of MI and mi_code, which `single` declares, `codet` declares mi_code.
+    let mut row = run.plan.hypotheses[1].clone();
+    assert_eq!(row.metric, slm_config::HypothesisMetric::MiCode);
+    row.workflow = Some(Workflow::Codet);
+    row.pass_rate_margin = Some(5.0);
+    run.plan.hypotheses.push(row);
+    let records = records_of_cells(&run, 24, |cell, task| {
+        let is_better = cell.workflow == Workflow::Codet && cell.arm == "adapter";
+        // In single nothing changes; in codet the code is better and half of the tasks are lost.
+        let program = if is_better {
+            usual(task + 1)
+        } else {
+            usual(task)
+        };
+        (!is_better || task % 2 == 0, program)
+    });
+    let report = check(&records, &run);
+    let claims = report.summary["claims"].as_array().expect("claims");
+    assert_eq!(claims.len(), 3);
+    let claim = &claims[2];
+    assert_eq!(claim["contrast"], "adapter less base, codet");
+    assert_eq!(claim["metric"], "mi_code");
+    // All rows are one family.
+    let tested = claims.iter().filter(|claim| claim["p"].is_number()).count();
+    let [p, holm] = ["p", "holm_p"].map(|key| claim[key].as_f64().expect("tested"));
+    assert!(
+        (holm - (p * tested as f64).min(1.0)).abs() < 1e-12,
+        "{claim}"
+    );
+    let found = &report.summary["findings"]["h1"]["elsewhere"][0];
+    assert_eq!(found["gate"]["outcome"], "not_supported");
+    assert_eq!(found["outcome"], "not_supported");
+    assert_eq!(
+        report.summary["findings"]["h1"]["adapters"][0]["gate"],
+        serde_json::Value::Null
+    );
+    let headline = "> **H1 in `codet` not supported.** With adapter `adapter`,";
+    assert!(report.markdown.contains(headline), "{}", report.markdown);
+    assert!(
+        report
+            .markdown
+            .contains("| `adapter less base, codet` | pass rate, gate | **not supported** |")
+    );
 }

@@ -1,7 +1,7 @@
 """Recomputes the headlines of a run from its samples.parquet, and compares them with summary.json.
 
     pip install pandas==3.1.1 pyarrow==26.0.1 scipy==1.17.1
-    python3 recipes/praxis/recompute.py reports/praxis-0.5b
+    python3 reports/praxis-0.5b/recompute.py reports/praxis-0.5b
 
 Means, differences, intervals, p-values and Holm's correction of every claim, and the pass rate of every cell, are computed
 here by pandas and scipy; only the random draws, which decide resamples, permutations and the halves of H2, repeat those of

@@ -1,6 +1,6 @@
 """Rounds the tensors of a safetensors file from 32 to 16 bits (bfloat16, to nearest, ties to even), in place.
 
-    python3 recipes/praxis/bf16.py adapter_model.safetensors
+    python3 reports/praxis-0.5b/bf16.py adapter_model.safetensors
 """
 import array
 import json
