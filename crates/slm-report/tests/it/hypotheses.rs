@@ -340,22 +340,28 @@ fn an_effect_of_h1_in_another_workflow_is_a_claim_with_its_own_gate() {
     row.workflow = Some(Workflow::Codet);
     row.pass_rate_margin = Some(5.0);
     run.plan.hypotheses.push(row);
-    let records = records_of_cells(&run, 24, |cell, task| {
-        let is_better = cell.workflow == Workflow::Codet && cell.arm == "adapter";
-        // In single nothing changes; in codet the code is better and half of the tasks are lost.
-        let program = if is_better {
-            usual(task + 1)
-        } else {
-            usual(task)
-        };
-        (!is_better || task % 2 == 0, program)
+    // In single nothing changes; in codet the code is better and half of the tasks are lost.
+    let is_better = |arm: &str, workflow: &str| arm == "adapter" && workflow == "codet";
+    let mut records = records_of_cells(&run, 24, |cell, task| {
+        let loses = is_better(&cell.arm, cell.workflow.name()) && task % 2 == 1;
+        (!loses, usual(task))
     });
+    for (at, record) in records.iter_mut().enumerate() {
+        let gain = if is_better(&record.arm, &record.workflow) {
+            10.0
+        } else {
+            0.0
+        };
+        let metrics = record.metrics.as_mut().expect("measured");
+        metrics.mi_code = 50.0 + gain + (at % 5) as f64;
+    }
     let report = check(&records, &run);
     let claims = report.summary["claims"].as_array().expect("claims");
     assert_eq!(claims.len(), 3);
     let claim = &claims[2];
     assert_eq!(claim["contrast"], "adapter less base, codet");
     assert_eq!(claim["metric"], "mi_code");
+    assert_eq!(claim["outcome"], "supported");
     // All rows are one family.
     let tested = claims.iter().filter(|claim| claim["p"].is_number()).count();
     let [p, holm] = ["p", "holm_p"].map(|key| claim[key].as_f64().expect("tested"));
