@@ -37,6 +37,8 @@ struct Run {
 #[derive(Debug, Serialize)]
 struct Claim {
     hypothesis: String,
+    /// The compared sides.
+    contrast: String,
     metric: String,
     outcome: String,
 }
@@ -79,7 +81,15 @@ fn row(run: &Run) -> Vec<String> {
     let verdicts: Vec<_> = run
         .verdicts
         .iter()
-        .map(|claim| format!("{} {} ({})", claim.hypothesis, claim.outcome, claim.metric))
+        .map(|claim| {
+            // The workflow of H1, if it is not the first one.
+            let place = claim.contrast.split_once(" less base, ");
+            let place = place.map_or_else(String::new, |(_, workflow)| format!(" in {workflow}"));
+            format!(
+                "{} {} ({}{place})",
+                claim.hypothesis, claim.outcome, claim.metric
+            )
+        })
         .collect();
     vec![
         run.name.clone(),
@@ -129,6 +139,7 @@ fn verdicts(folder: &Path) -> Vec<Claim> {
             let word = |key: &str| claim[key].as_str().unwrap_or_default().replace('_', " ");
             Claim {
                 hypothesis: word("hypothesis"),
+                contrast: claim["contrast"].as_str().unwrap_or_default().to_owned(),
                 metric: word("metric"),
                 outcome: word("outcome"),
             }

@@ -129,6 +129,9 @@ impl Plan {
         {
             return Err(not_listed(workflow, &listed));
         }
+        if tests(HypothesisId::H1) {
+            check_first(evaluate, &listed)?;
+        }
         if !(asks_h1 || asks_h2 || asks_h3) && own.is_empty() {
             let text = "the recipe's `evaluate.hypotheses` is empty, so there is nothing to test\n\
                         hint: remove the key to use the defaults";
@@ -295,6 +298,32 @@ fn of_h1_elsewhere(evaluate: &Evaluate, listed: &[Workflow]) -> Option<Workflow>
     named.find(|workflow| !listed.contains(workflow))
 }
 
+/// Checks that the arms' full comparison, that of the first workflow, has a required effect, and no metric two.
+fn check_first(evaluate: &Evaluate, listed: &[Workflow]) -> Result<(), PlanError> {
+    let first = listed.first().copied();
+    let rows = evaluate.hypotheses.iter();
+    let rows: Vec<&Hypothesis> = rows
+        .filter(|row| row.id == HypothesisId::H1 && row.workflow.or(first) == first)
+        .collect();
+    let first = first.map_or("", Workflow::name);
+    if rows.is_empty() {
+        return Err(PlanError(format!(
+            "`evaluate.hypotheses` declares no effect of h1 in {first}, the first of `evaluate.workflows`\n\
+             hint: list a workflow first that has one"
+        )));
+    }
+    let twice =
+        (1..rows.len()).find(|&at| rows[..at].iter().any(|row| row.metric == rows[at].metric));
+    match twice {
+        None => Ok(()),
+        Some(at) => Err(PlanError(format!(
+            "`evaluate.hypotheses` declares two effects of h1 on {} in {first}\n\
+             hint: a row without `workflow` is about the first of `evaluate.workflows`",
+            rows[at].metric.name()
+        ))),
+    }
+}
+
 fn not_listed(workflow: Workflow, listed: &[Workflow]) -> PlanError {
     let listed: Vec<&str> = listed.iter().map(|of| of.name()).collect();
     let listed = listed.join(", ");
@@ -425,6 +454,26 @@ mod tests {
             let declared: Vec<&Hypothesis> = plan.declared_of_h1(Some(workflow)).collect();
             assert_eq!(declared, [&evaluate.hypotheses[row]]);
         }
+        let only_second = |row: usize| {
+            let mut evaluate = evaluate.clone();
+            evaluate.hypotheses[row].workflow = Some(Workflow::Reflection);
+            Plan::new(Experiment::Compare, &evaluate, &["tuned"])
+        };
+        let error = only_second(0).expect_err("none in the first");
+        assert!(error.0.contains("no effect of h1 in single"), "{}", error.0);
+        let mut twice = evaluate.clone();
+        twice.hypotheses[1] = Hypothesis {
+            workflow: Some(Workflow::Single),
+            ..twice.hypotheses[0].clone()
+        };
+        let error = Plan::new(Experiment::Compare, &twice, &["tuned"]).expect_err("two effects");
+        assert!(
+            error
+                .0
+                .contains("two effects of h1 on maintainability_index in single"),
+            "{}",
+            error.0
+        );
         evaluate.workflows.pop();
         let error = Plan::new(Experiment::Compare, &evaluate, &["tuned"]).expect_err("not run");
         assert!(error.0.contains("h1 in reflection"), "{}", error.0);

@@ -344,6 +344,11 @@ impl RunInfo {
         self.assisted.iter().any(|assisted| assisted == workflow)
     }
 
+    /// Whether the run has only some shards of the declared tasks, so that no verdict is given.
+    pub fn is_part(&self) -> bool {
+        self.interim.is_some() || self.shard.is_some()
+    }
+
     /// Returns the number of tasks that the run answers.
     pub fn n_tasks(&self) -> usize {
         match (&self.shard, &self.interim) {

@@ -32,15 +32,19 @@ fn last_commit(path: &Path) -> Option<(String, String)> {
     let (folder, name) = (path.parent()?, path.file_name()?);
     let git = |arguments: &[&str]| {
         let mut command = Command::new("git");
-        command.arg("-C").arg(folder).args(arguments);
-        let output = command.arg("--").arg(name).output().ok()?;
+        let output = command.arg("-C").arg(folder).args(arguments);
+        let output = output.output().ok()?;
         let text = String::from_utf8(output.stdout).ok()?;
         output.status.success().then(|| text.trim().to_owned())
     };
-    if !git(&["status", "--porcelain"])?.is_empty() {
+    let name = name.to_str()?;
+    // In a shallow clone the oldest commit seems to change every file.
+    if git(&["rev-parse", "--is-shallow-repository"])? != "false"
+        || !git(&["status", "--porcelain", "--", name])?.is_empty()
+    {
         return None;
     }
-    let found = git(&["log", "-1", "--format=%H %cI"])?;
+    let found = git(&["log", "-1", "--format=%H %cI", "--", name])?;
     let (commit, committed) = found.split_once(' ')?;
     Some((commit.to_owned(), committed.to_owned()))
 }
@@ -75,6 +79,18 @@ mod tests {
         git(folder.path(), &["add", "."]);
         git(folder.path(), &["commit", "--quiet", "-m", "other"]);
         assert_eq!(declared().commit, first.commit);
+        let clone = folder.path().join("clone");
+        let from = format!("file://{}", folder.path().display());
+        let to = clone.display().to_string();
+        git(
+            folder.path(),
+            &["clone", "--quiet", "--depth", "1", &from, &to],
+        );
+        let shallow = of_file(&clone.join("a.yaml"), &[]).expect("described");
+        assert_eq!(
+            (shallow.commit, shallow.sha256),
+            (None, first.sha256.clone())
+        );
         fs::write(&file, "name: c\n").expect("written");
         let changed = declared();
         assert_eq!(changed.commit, None);

@@ -151,6 +151,14 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
     ));
     let mut recorded = Vec::new();
     if let Some(earlier) = run.info()? {
+        if earlier.interim.is_some() {
+            return Err(UserMistake(format!(
+                "{}: holds the merge of some shards, which a merge of more shards replaces\n\
+                 hint: run the missing shards with --shard, or choose another folder with --reports",
+                folder.display()
+            ))
+            .into());
+        }
         info.created = earlier.created;
         info.recipe.declared = earlier.recipe.declared;
         info.merged_from = earlier.merged_from;

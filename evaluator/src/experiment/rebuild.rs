@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use slm_cli::Failure;
+use slm_cli::{Failure, UserMistake};
 
 use super::merge;
 use crate::arguments::ReportArguments;
-use crate::run_folder::RunFolder;
+use crate::run_folder::{RECORDS, RunFolder};
 
 /// Rebuilds the report, and prints its path.
 pub(crate) fn rebuild(arguments: &ReportArguments) -> Result<(), Failure> {
@@ -22,6 +22,14 @@ fn report(arguments: &ReportArguments) -> Result<()> {
         .collect::<Result<_, _>>()?;
     let (info, run) = match &folders[..] {
         [folder] if !arguments.interim => {
+            if !folder.join(RECORDS).is_file() {
+                return Err(UserMistake(format!(
+                    "{}: has no {RECORDS}, so its report cannot be rebuilt\n\
+                     hint: if it is a published merge of shards, merge these again",
+                    folder.display()
+                ))
+                .into());
+            }
             let info = RunFolder::read_info(folder)?;
             let run = RunFolder::open_recorded(folder.clone())?;
             let (expected, found) = (info.n_answers(), run.records().len());

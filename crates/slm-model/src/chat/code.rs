@@ -42,7 +42,7 @@ impl CodeRequest<'_> {
     }
 
     /// The prefix of the assistant's turn: the opening fence and the stub, up to the line where the body starts. Of a stub
-    /// without a header, such as the docstring that is the text of an MBPP task, only the opening fence.
+    /// that ends outside of any function, such as the docstring that is the text of an MBPP task, only the opening fence.
     pub fn begun(&self) -> String {
         if !self.has_header() {
             return format!("{FENCE}python\n");
@@ -50,14 +50,10 @@ impl CodeRequest<'_> {
         format!("{FENCE}python\n{}\n", self.stub.trim_end())
     }
 
-    /// Whether a line begins a function or a class.
+    /// Whether the stub ends within a function or a class, or with its header, so that a body continues it.
     fn has_header(&self) -> bool {
-        let begins = |line: &str| {
-            let line = line.trim_start();
-            let words = ["def ", "async def ", "class "];
-            words.iter().any(|word| line.starts_with(word))
-        };
-        self.stub.lines().any(begins)
+        let last = self.stub.trim_end().lines().next_back().unwrap_or_default();
+        last.starts_with([' ', '\t']) || last.ends_with(':')
     }
 }
 

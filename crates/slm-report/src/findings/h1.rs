@@ -16,7 +16,7 @@ use crate::plan::Plan;
 use crate::record::RunInfo;
 use crate::sample_metric::{
     BESIDE_HUMAN, BONUS, BONUS_PARTS, BONUS_WRITERS, LENGTH_TERM, LLOC_CODE, MI, MI_CODE,
-    PASS_RATE, QUALITY, SUBSETS, SampleMetric, paired,
+    QUALITY, SUBSETS, SampleMetric, paired,
 };
 
 /// The findings on H1.

@@ -103,7 +103,7 @@ impl Findings {
             parsons: None,
         };
         let findings = findings.adjusted();
-        if run.interim.is_some() {
+        if run.is_part() {
             findings.withheld()
         } else {
             findings
@@ -113,7 +113,12 @@ impl Findings {
     /// Withholds every verdict.
     fn withheld(mut self) -> Self {
         for claim in self.claims_mut() {
-            claim.outcome = Conclusion::Withheld;
+            if claim.outcome != Conclusion::NotTested {
+                claim.outcome = Conclusion::Withheld;
+            }
+        }
+        if let Some(test) = self.sweep.as_mut().and_then(|found| found.test.as_mut()) {
+            test.cost = Conclusion::Withheld;
         }
         if let Some(found) = &mut self.comparison {
             for adapter in &mut found.adapters {

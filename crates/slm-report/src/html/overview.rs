@@ -60,7 +60,7 @@ pub(crate) fn overview(
     cells: &[CellSummary],
 ) -> Overview {
     Overview {
-        cards: cards(findings),
+        cards: cards(run, findings),
         charts: evaluation_charts::charts(run, records, arms, findings, cells),
         cells: cells.iter().map(cell_row).collect(),
         cost: cost.map_or_else(Vec::new, cost_rows),
@@ -123,12 +123,32 @@ fn cell_row(cell: &CellSummary) -> Vec<String> {
     ]
 }
 
-fn cards(findings: &Findings) -> Vec<Card> {
+fn cards(run: &RunInfo, findings: &Findings) -> Vec<Card> {
     let mut cards = Vec::new();
+    if run.is_part() {
+        let declared: usize = run.benchmarks.iter().map(|of| of.tasks).sum();
+        cards.push(Card {
+            question: "Interim: shards of the run are missing".to_owned(),
+            outcome: "withheld".to_owned(),
+            verdict: "withheld".to_owned(),
+            subject: format!("{} of {} declared tasks", run.n_tasks(), declared),
+            rows: vec!["Verdicts are withheld until all tasks are answered.".to_owned()],
+        });
+    }
+    // With claims in several workflows, the first one is named, too.
+    let others = findings
+        .comparison
+        .iter()
+        .flat_map(|found| &found.elsewhere);
+    let several = others.clone().any(|other| !other.claims.is_empty());
+    let first = run.plan.compared_workflow().filter(|_| several);
     for adapter in findings.comparison.iter().flat_map(|found| &found.adapters) {
         let claims: Vec<&Claim> = adapter.claims.iter().collect();
         let mut card = card(HypothesisId::H1, adapter.outcome, &claims);
-        card.subject = format!("{} less base", adapter.name);
+        card.subject = match first {
+            Some(workflow) => format!("{} less base, {workflow}", adapter.name),
+            None => format!("{} less base", adapter.name),
+        };
         card.rows.extend(adapter.gate.as_ref().map(gate_row));
         if claims.is_empty() {
             // MI is the first of them.
