@@ -1,5 +1,7 @@
 //! Docstrings in a prompt, and examples in a docstring.
 
+use slm_metrics::syntax::{is_call_with_literals, is_literal};
+
 const PROMPT: &str = ">>>";
 const CONTINUATION: &str = "...";
 
@@ -95,6 +97,84 @@ pub(crate) fn examples(docstring: &str) -> Vec<String> {
     tests
 }
 
+/// What separates a call from its value where a docstring writes an example in one line; the first that matches counts.
+const SEPARATORS: [&str; 12] = [
+    "==>",
+    "==",
+    "=>",
+    "➞",
+    "→",
+    "->",
+    "=",
+    "# =>",
+    "# returns",
+    "returns",
+    "should return",
+    "should be",
+];
+
+/// What may precede such an example in its line.
+const BEFORE: [&str; 6] = ["", "*", "-", "for", "For", "Example:"];
+
+/// Returns the examples of `function` that a docstring writes in one line, as tests: `f(1) ➞ 2` and `f(1) should return 2.`
+/// become `assert f(1) == 2`.
+///
+/// Arguments and value must be literals: other lines describe, and some calls are no Python. `true` and `false` are read as
+/// Python's. Of `1 + 9 = 10` the last value counts. Where a line such as `f(n) = n + 1` defines, `=` stands for no example.
+pub(crate) fn written_examples(docstring: &str, function: &str) -> Vec<String> {
+    let lines = || docstring.lines().map(str::trim);
+    let begun = format!("{function}(");
+    let defines = |line: &str| {
+        let Some((arguments, value)) = line.strip_prefix(&begun).and_then(|of| of.split_once(')'))
+        else {
+            return false;
+        };
+        let is_name =
+            |of: &str| of.trim().chars().all(char::is_alphabetic) && !of.trim().is_empty();
+        is_name(arguments) && value.trim_start().starts_with("= ")
+    };
+    let defined = lines().any(defines);
+    let examples = lines().filter_map(|line| written(line, function));
+    examples
+        .filter(|(separator, _)| !(defined && *separator == "="))
+        .map(|(_, test)| test)
+        .collect()
+}
+
+/// Returns the separator and the test of a line.
+fn written(line: &str, function: &str) -> Option<(&'static str, String)> {
+    let start = line.find(&format!("{function}("))?;
+    if !BEFORE.contains(&line[..start].trim()) {
+        return None;
+    }
+    let line = &line[start..];
+    // The shortest prefix that is a call: a bracket may be inside of a text.
+    let mut ends = line.match_indices(')').map(|(at, _)| at + 1);
+    let end = ends.find(|&end| is_call_with_literals(&line[..end], function))?;
+    let (call, rest) = line.split_at(end);
+    let rest = rest.trim_start();
+    let separator = SEPARATORS.into_iter().find(|of| rest.starts_with(of))?;
+    let value = value(rest[separator.len()..].trim())?;
+    Some((separator, format!("assert {call} == {value}")))
+}
+
+/// Returns the value at the start of a text, without what explains it.
+fn value(text: &str) -> Option<&str> {
+    let without_note = |mark: &str| text.split(mark).next().unwrap_or_default();
+    let candidates = [
+        without_note(" #"),
+        text,
+        without_note(" ("),
+        text.rsplit('=').next().unwrap_or_default(),
+    ];
+    let candidates = candidates.map(|of| of.trim().trim_end_matches(['.', ',', ';']));
+    candidates.into_iter().find_map(|value| match value {
+        "true" => Some("True"),
+        "false" => Some("False"),
+        value => is_literal(value).then_some(value),
+    })
+}
+
 struct Example {
     code: String,
     /// Empty if the example has no value.
@@ -138,6 +218,47 @@ mod tests {
 
     fn check(docstring: &str, expected: &[&str]) {
         assert_eq!(examples(docstring), expected, "{docstring}");
+    }
+
+    #[test]
+    fn an_example_in_one_line_is_a_test_if_all_in_it_is_literal() {
+        for (line, expected) in [
+            ("f(1) == 2", "f(1) == 2"),
+            ("  * f([1, 2], 'a)') ➞ [2, 1]", "f([1, 2], 'a)') == [2, 1]"),
+            ("for f(3) => true", "f(3) == True"),
+            ("f(1)==>False", "f(1) == False"),
+            ("f(1) should return -1.", "f(1) == -1"),
+            (
+                "f(\"a.b\") # => 'No' (the name is wrong)",
+                "f(\"a.b\") == 'No'",
+            ),
+            ("f(2)   # returns \"x\"", "f(2) == \"x\""),
+            ("f(5, 19) ->19 - 5 - 6 = 8", "f(5, 19) == 8"),
+            (
+                "f(5) returns [1, 5] # The others are even.",
+                "f(5) == [1, 5]",
+            ),
+            ("f(71) == 6.00", "f(71) == 6.00"),
+        ] {
+            let found = written_examples(&format!("Text.\n{line}\n"), "f");
+            assert_eq!(found, [format!("assert {expected}")], "{line}");
+        }
+        for line in [
+            "f(a) => False",
+            "f() returns the result",
+            "f(n) = 1 + n / 2, if n is even.",
+            "if f(1) == 2 then",
+            "g(1) == 2",
+            "f(2) = 1 + (2 / 2)",
+            "f(1) == \"\"a\"",
+            "f(1) != 2",
+            "f(1)",
+            "f([",
+        ] {
+            assert_eq!(written_examples(line, "f"), [""; 0], "{line}");
+        }
+        let definition = "f(1) = 3\nf(n) = 1 + n / 2\nf(4) == 3";
+        assert_eq!(written_examples(definition, "f"), ["assert f(4) == 3"]);
     }
 
     #[test]

@@ -36,6 +36,7 @@ mod function_traces;
 mod functions;
 mod halstead;
 mod lines;
+mod literals;
 mod logical_lines;
 mod maintainability;
 mod mutants;

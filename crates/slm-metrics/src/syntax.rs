@@ -17,6 +17,7 @@ pub use crate::function_traces::{FunctionTrace, function_traces, snippet_trace};
 pub use crate::functions::{
     FunctionSource, FunctionSurvey, Uncut, UncutFunction, documented_functions, survey_functions,
 };
+pub use crate::literals::{is_call_with_literals, is_literal};
 pub use crate::logical_lines::{LineUse, LogicalLine, line_use, logical_lines};
 pub use crate::mutants::{Mutant, MutationKind, choose, mutants, mutants_of};
 pub use crate::normalised::{

@@ -22,6 +22,9 @@ use super::step_queue::{ModelCall, PendingResult, StepQueue};
 use crate::knowledge::{Knowledge, Look};
 use crate::routing::Routing;
 
+/// How a plan begins. The space after it belongs to the next token.
+const FIRST_STEP: &str = "1.";
+
 /// Maximum tokens of a plan, a review or a list of tests: a small model that exceeds this repeats itself.
 const MAX_SIDE_TOKENS: usize = 256;
 
@@ -238,9 +241,13 @@ impl Agent {
     /// Requests tests from the task's text, and returns those that the task does not show itself. There may be none.
     pub(crate) async fn write_tests(&self, prompt: Prompt) -> Result<Vec<String>, StopReason> {
         let entry_point = &self.task.entry_point;
-        let is_function = self.task.prompt.contains(&format!("def {entry_point}("));
+        // Without the bracket, which many vocabularies join to what follows, as in `("`: a prompt that ends with it leads to
+        // arguments without quotes. MBPP's tasks show the function only in an example.
+        let prompt_text = &self.task.prompt;
+        let is_function = prompt_text.contains(&format!("def {entry_point}("))
+            || (!entry_point.is_empty() && prompt_text.contains(&format!("assert {entry_point}(")));
         let begun = if is_function {
-            format!("```python\nassert {entry_point}(")
+            format!("```python\nassert {entry_point}")
         } else {
             "```python\n".to_owned()
         };
@@ -272,6 +279,12 @@ impl Agent {
         about: Option<Code>,
         values: &[(&str, &str)],
     ) -> Result<String, StopReason> {
+        // Without a beginning, small models and adapters that were trained on code write the program instead.
+        let begun = if role == Role::Planner {
+            FIRST_STEP
+        } else {
+            ""
+        };
         let call = ModelCall {
             role,
             expects: Expects::Prose,
@@ -279,14 +292,16 @@ impl Agent {
             part: None,
             choices: Vec::new(),
             messages: self.messages(prompt, about, values),
-            begun: String::new(),
-            stop: Vec::new(),
+            begun: begun.to_owned(),
+            // Prose ends where a program begins, which small models write although they are told not to.
+            stop: vec!["```"],
             prompting: Prompting::Training,
             sampling: self.sampling(),
             max_new_tokens: self.side_tokens(),
         };
         match self.send(about, call)?.await? {
-            Reading::Prose(text) => Ok(text),
+            Reading::Prose(text) if text.is_empty() || text.starts_with(begun) => Ok(text),
+            Reading::Prose(text) => Ok(format!("{begun} {text}")),
             other => unreachable!("words were expected, not {other:?}"),
         }
     }

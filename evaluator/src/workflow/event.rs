@@ -225,6 +225,11 @@ impl ExecutionResult {
         (count(public), count(own))
     }
 
+    /// Whether one of the task's public examples failed.
+    pub(crate) fn fails_an_example(&self) -> bool {
+        self.passed().0 < self.public.min(self.tests.len())
+    }
+
     /// Returns the snippet that was run instead of the tests.
     pub(crate) fn snippet(&self) -> Option<&str> {
         self.tried.as_ref().map(|tried| tried.snippet.as_str())

@@ -16,8 +16,12 @@ pub(super) struct Prompts {
     pub(super) revise: Prompt,
 }
 
+/// Stands for a review that approves of a program that fails an example of the task.
+const FAILS_AN_EXAMPLE: &str =
+    "The code does not give the result that an example of the task shows.";
+
 /// Reviews and revises a program until its visible tests pass, the reviewer approves, a revision changes nothing, or
-/// the rounds are spent.
+/// the rounds are spent. An approval of a program that fails an example of the task counts as a review that names this.
 ///
 /// If programs are not run, the prompts contain the tests alone. Without results to compare programs by, the latest
 /// program that can be run is kept instead of the best.
@@ -29,9 +33,13 @@ pub(super) async fn run(
 ) -> Result<StopReason, StopReason> {
     let mut code = first;
     for round in 0..=agent.rounds() {
+        let mut fails_an_example = false;
         let report = if agent.runs_programs() {
             agent.run(&[code], tests).await?;
             let result = agent.result(code);
+            fails_an_example = result
+                .as_ref()
+                .is_some_and(ExecutionResult::fails_an_example);
             if result.as_ref().is_some_and(ExecutionResult::all_passed) {
                 return Ok(StopReason::TestsPassed);
             }
@@ -47,11 +55,15 @@ pub(super) async fn run(
         }
         agent.begin_round(round + 1);
         let values = [("report", report.as_str())];
-        let review = agent
+        let mut review = agent
             .say(Role::Reviewer, prompts.review, Some(code), &values)
             .await?;
         if approves(&review) {
-            return Ok(StopReason::Approved);
+            // Self-written tests may be wrong; an example that the task shows is not.
+            if !fails_an_example {
+                return Ok(StopReason::Approved);
+            }
+            FAILS_AN_EXAMPLE.clone_into(&mut review);
         }
         let values = [("report", report.as_str()), ("review", &review)];
         let revision = agent.write(prompts.revise, Some(code), &values).await?;

@@ -40,12 +40,21 @@ fn task(row: &Fields<'_>) -> Result<Task, BenchmarkError> {
     ))
 }
 
-/// Returns the view of a task in `HumanEval`'s form, with the examples of the entry point's docstring.
+/// Returns the view of a task in `HumanEval`'s form, with the examples of the entry point's docstring: those of a session
+/// (`>>>`), and without one those that are written in one line.
 pub(crate) fn view(task_id: &str, prompt: &str, entry_point: &str) -> TaskView {
     let mut view = TaskView::new(task_id, prompt.to_owned(), entry_point);
     view.public_examples = docstring::all(prompt)
         .last()
-        .map(|docstring| docstring::examples(&docstring::unescaped(docstring)))
+        .map(|docstring| {
+            let text = docstring::unescaped(docstring);
+            let session = docstring::examples(&text);
+            if session.is_empty() {
+                docstring::written_examples(&text, entry_point)
+            } else {
+                session
+            }
+        })
         .unwrap_or_default();
     view
 }

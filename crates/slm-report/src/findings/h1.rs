@@ -15,8 +15,8 @@ use super::solved::Solved;
 use crate::plan::Plan;
 use crate::record::RunInfo;
 use crate::sample_metric::{
-    BESIDE_HUMAN, BONUS, BONUS_PARTS, BONUS_WRITERS, LENGTH_TERM, LLOC_CODE, MI, MI_CODE,
-    QUALITY, SUBSETS, SampleMetric, paired,
+    BESIDE_HUMAN, BONUS, BONUS_PARTS, BONUS_WRITERS, LENGTH_TERM, LLOC_CODE, MI, MI_CODE, QUALITY,
+    SUBSETS, SampleMetric, paired,
 };
 
 /// The findings on H1.
