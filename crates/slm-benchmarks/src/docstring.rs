@@ -120,7 +120,8 @@ const BEFORE: [&str; 6] = ["", "*", "-", "for", "For", "Example:"];
 /// become `assert f(1) == 2`.
 ///
 /// Arguments and value must be literals: other lines describe, and some calls are no Python. `true` and `false` are read as
-/// Python's. Of `1 + 9 = 10` the last value counts. Where a line such as `f(n) = n + 1` defines, `=` stands for no example.
+/// Python's. Of `1 + 9 = 10` the last value counts. A line such as `f(n) = n + 1` is a
+/// definition; then `=` marks no example.
 pub(crate) fn written_examples(docstring: &str, function: &str) -> Vec<String> {
     let lines = || docstring.lines().map(str::trim);
     let begun = format!("{function}(");

@@ -22,6 +22,7 @@ fn report(arguments: &ReportArguments) -> Result<()> {
         .collect::<Result<_, _>>()?;
     let (info, run) = match &folders[..] {
         [folder] if !arguments.interim => {
+            let info = RunFolder::read_info(folder)?;
             if !folder.join(RECORDS).is_file() {
                 return Err(UserMistake(format!(
                     "{}: has no {RECORDS}, so its report cannot be rebuilt\n\
@@ -30,7 +31,6 @@ fn report(arguments: &ReportArguments) -> Result<()> {
                 ))
                 .into());
             }
-            let info = RunFolder::read_info(folder)?;
             let run = RunFolder::open_recorded(folder.clone())?;
             let (expected, found) = (info.n_answers(), run.records().len());
             if found < expected {

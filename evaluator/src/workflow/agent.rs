@@ -279,11 +279,14 @@ impl Agent {
         about: Option<Code>,
         values: &[(&str, &str)],
     ) -> Result<String, StopReason> {
+        let is_plan = matches!(prompt, Prompt::Planner);
         // Without a beginning, small models and adapters that were trained on code write the program instead.
-        let begun = if role == Role::Planner {
-            FIRST_STEP
+        let begun = if is_plan { FIRST_STEP } else { "" };
+        // A plan and a review end where a program begins, which their requests forbid.
+        let stop = if is_plan || role == Role::Reviewer {
+            vec!["```"]
         } else {
-            ""
+            Vec::new()
         };
         let call = ModelCall {
             role,
@@ -293,8 +296,7 @@ impl Agent {
             choices: Vec::new(),
             messages: self.messages(prompt, about, values),
             begun: begun.to_owned(),
-            // Prose ends where a program begins, which small models write although they are told not to.
-            stop: vec!["```"],
+            stop,
             prompting: Prompting::Training,
             sampling: self.sampling(),
             max_new_tokens: self.side_tokens(),

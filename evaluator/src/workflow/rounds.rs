@@ -16,7 +16,7 @@ pub(super) struct Prompts {
     pub(super) revise: Prompt,
 }
 
-/// Stands for a review that approves of a program that fails an example of the task.
+/// Replaces a review that approves of a program that fails an example of the task.
 const FAILS_AN_EXAMPLE: &str =
     "The code does not give the result that an example of the task shows.";
 

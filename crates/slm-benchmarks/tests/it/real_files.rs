@@ -210,7 +210,7 @@ fn reference_solutions_of_humaneval_pass_the_examples_of_its_text() {
             }
         }
     }
-    // What the text says and the reference solution does not do; of 116 a line of the session has no value.
+    // Examples of the text that its reference solution does not pass; in 116 a line of the session has no value.
     let ids: Vec<&str> = wrong
         .iter()
         .filter_map(|line: &String| line.split(':').next())

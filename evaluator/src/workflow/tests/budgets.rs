@@ -38,7 +38,7 @@ fn tireless(query: &Query) -> Line {
     match question(query) {
         Question::Revision => Line::of_tokens(format!("    return -{}\n", query.seed), 10),
         Question::Draft | Question::Code => Line::of_tokens(ZERO, 10),
-        Question::Tests => Line::of_tokens("2) == 4", 10),
+        Question::Tests => Line::of_tokens("(2) == 4", 10),
         Question::Plan | Question::Review => Line::of_tokens("Think again.", 10),
         Question::Split => Line::of_tokens("a(x): x\nb(x): x\nc(x): x\nd(x): x\ne(x): x", 10),
         Question::Function => Line::of_tokens("    return x\n", 10),

@@ -39,7 +39,7 @@ fn the_best_program_is_kept_and_not_the_last() {
 fn public_examples_count_more_than_tests_of_its_own() {
     let example_only = "    return 2 if x == 1 else -1\n";
     let script = |query: &Query| match question(query) {
-        Question::Tests => Line::from("2) == 4\nassert double(0) == 0"),
+        Question::Tests => Line::from("(2) == 4\nassert double(0) == 0"),
         _ => writer("    return x * x\n", "    return x * x - x + 2\n")(query),
     };
     // x * x passes both own tests and not the example; x * x - x + 2 the example and one test.

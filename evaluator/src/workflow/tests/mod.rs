@@ -45,7 +45,7 @@ const SQUARE_PLUS_1: &str = "    return x * x - x + 2\n";
 const SQUARE: &str = "    return x * x\n";
 const ZERO: &str = "    return -1\n";
 
-const TESTS: &str = "2) == 4\nassert double(3) == 6";
+const TESTS: &str = "(2) == 4\nassert double(3) == 6";
 
 /// A task with one public example.
 fn task(name: &str) -> TaskView {

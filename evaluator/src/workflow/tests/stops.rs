@@ -57,9 +57,43 @@ fn a_revision_that_passes_ends_the_rounds() {
 fn approval_ends_the_rounds_with_feedback_and_without() {
     let script = |query: &Query| match question(query) {
         Question::Review => Line::from("Verdict: APPROVED"),
+        _ => writer(SQUARE_PLUS_1, RIGHT)(query),
+    };
+    // The program passes the task's example and fails a test of its own, which may be wrong.
+    for workflow in REVIEWED.into_iter().chain(BLIND) {
+        check(workflow, script, StopReason::Approved, SQUARE_PLUS_1);
+    }
+}
+
+#[test]
+fn a_program_that_fails_an_example_of_the_task_is_not_approved() {
+    let script = |query: &Query| match question(query) {
+        Question::Review => Line::from("APPROVED"),
         _ => writer(SQUARE, RIGHT)(query),
     };
-    for workflow in REVIEWED.into_iter().chain(BLIND) {
+    for workflow in REVIEWED {
+        let (finished, events) = World::new().run(workflow, script);
+        assert_eq!(
+            (finished.stop, body(&finished)),
+            (StopReason::TestsPassed, RIGHT)
+        );
+        let revision = calls(&events)
+            .into_iter()
+            .rfind(|call| call.role == slm_config::Role::Coder);
+        let asked = &revision
+            .expect("a revision")
+            .messages
+            .last()
+            .expect("a message")
+            .content;
+        assert!(
+            asked.contains("does not give the result that an example"),
+            "{asked}"
+        );
+        assert!(!asked.contains("APPROVED"), "{asked}");
+    }
+    // Without running it, nothing is known.
+    for workflow in BLIND {
         check(workflow, script, StopReason::Approved, SQUARE);
     }
 }
