@@ -385,7 +385,7 @@ mod tests {
         assert!(
             report
                 .markdown
-                .contains("**Interim report.** 3 of the run's 4 shards")
+                .contains("**Interim report.** It has 3 of the run's 4 shards")
         );
         assert!(report.markdown.contains("> **H1 withheld.**"));
         // A shard whose last answer is missing is no complete one.

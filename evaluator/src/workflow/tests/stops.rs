@@ -59,7 +59,7 @@ fn approval_ends_the_rounds_with_feedback_and_without() {
         Question::Review => Line::from("Verdict: APPROVED"),
         _ => writer(SQUARE_PLUS_1, RIGHT)(query),
     };
-    // The program passes the task's example and fails a test of its own, which may be wrong.
+    // The program passes the task's example and fails a self-written test, which may be wrong.
     for workflow in REVIEWED.into_iter().chain(BLIND) {
         check(workflow, script, StopReason::Approved, SQUARE_PLUS_1);
     }
