@@ -117,8 +117,7 @@ impl Runtime {
         }
     }
 
-    /// Whether prefill can reuse tokens that are already in its slot, or in another one that [`Self::copy_prefix`] copies
-    /// (prefix caching).
+    /// Whether prefill can reuse tokens that are already in its slot, or are copied from another one (prefix caching).
     ///
     /// The engine computes each token's state in a fixed order independent of the batch, so reuse changes no bit there.
     pub fn keeps_prefixes(&self) -> bool {
