@@ -124,13 +124,8 @@ impl Plan {
         if let Some(id) = ids.into_iter().find(|&id| tests(id) && !declares(id)) {
             return Err(undeclared(experiment, id));
         }
-        if tests(HypothesisId::H1)
-            && let Some(workflow) = of_h1_elsewhere(evaluate, &listed)
-        {
-            return Err(not_listed(workflow, &listed));
-        }
         if tests(HypothesisId::H1) {
-            check_first(evaluate, &listed)?;
+            check_workflows_of_h1(evaluate, &listed)?;
         }
         if !(asks_h1 || asks_h2 || asks_h3) && own.is_empty() {
             let text = "the recipe's `evaluate.hypotheses` is empty, so there is nothing to test\n\
@@ -291,17 +286,15 @@ fn grid(evaluate: &Evaluate) -> Vec<Decoding> {
     decodings
 }
 
-/// Returns the first workflow that a row of H1 names and that is none of the `listed` ones.
-fn of_h1_elsewhere(evaluate: &Evaluate, listed: &[Workflow]) -> Option<Workflow> {
+/// Checks that rows of H1 name `listed` workflows alone, and that the arms' full comparison, that of the first one, has a
+/// required effect, and no metric two.
+fn check_workflows_of_h1(evaluate: &Evaluate, listed: &[Workflow]) -> Result<(), PlanError> {
     let rows = evaluate.hypotheses.iter();
-    let mut named = rows.filter_map(|row| row.workflow);
-    named.find(|workflow| !listed.contains(workflow))
-}
-
-/// Checks that the arms' full comparison, that of the first workflow, has a required effect, and no metric two.
-fn check_first(evaluate: &Evaluate, listed: &[Workflow]) -> Result<(), PlanError> {
+    let mut named = rows.clone().filter_map(|row| row.workflow);
+    if let Some(workflow) = named.find(|workflow| !listed.contains(workflow)) {
+        return Err(not_listed(workflow, listed));
+    }
     let first = listed.first().copied();
-    let rows = evaluate.hypotheses.iter();
     let rows: Vec<&Hypothesis> = rows
         .filter(|row| row.id == HypothesisId::H1 && row.workflow.or(first) == first)
         .collect();

@@ -126,7 +126,7 @@ fn cell_row(cell: &CellSummary) -> Vec<String> {
 fn cards(run: &RunInfo, findings: &Findings) -> Vec<Card> {
     let mut cards = Vec::new();
     if run.is_part() {
-        let declared: usize = run.benchmarks.iter().map(|of| of.tasks).sum();
+        let declared = run.n_tasks_of_benchmarks();
         cards.push(Card {
             question: "Interim: shards of the run are missing".to_owned(),
             outcome: "withheld".to_owned(),
@@ -162,11 +162,7 @@ fn cards(run: &RunInfo, findings: &Findings) -> Vec<Card> {
         }
         cards.push(card);
     }
-    for other in findings
-        .comparison
-        .iter()
-        .flat_map(|found| &found.elsewhere)
-    {
+    for other in others {
         let Some(outcome) = other.outcome else {
             continue;
         };
