@@ -39,7 +39,8 @@ passes all hidden tests, in TRL's columns of KTO.
 
 --to verifier asks about each program whether it does what the task asks: yes for those that pass all hidden tests, no \
 for wrong results and exceptions. A fifth of the tasks is held out; dataset.json names them, with the area under the \
-ROC curve (AUC) that the visible tests and the model's own log-probabilities reach on their answers.
+ROC curve (AUC) that the visible tests and the model's own log-probabilities reach on their answers. With --judge, the \
+base model or an adapter that was fitted on the rows judges these answers, and dataset.json has the AUC of its judgements, too.
 
 --keep none and --keep canonical make controls: as many answers of the same tasks without regard to tests, and the \
 publishers' solutions of the same tasks.";
@@ -94,10 +95,14 @@ pub(crate) struct DatasetArguments {
     /// Programs that the base model of the runs writes by a plan, of which one must pass
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = at_least_one)]
     pub(crate) plan_samples: usize,
+    /// With --to verifier: the adapter whose AUC on the held-out tasks is measured (its folder, or the name of its training), or
+    /// `base`
+    #[arg(long, value_name = "ADAPTER")]
+    pub(crate) judge: Option<PathBuf>,
     /// Seed of the answers that `--keep none` draws, of programs by plans, and of the tasks that a verifier's data hold out
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Where to compute likelihoods and plans: auto, cpu, wgpu, vulkan, cuda or cuda:N
+    /// Where to compute likelihoods, plans and judgements: auto, cpu, wgpu, vulkan, cuda or cuda:N
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: DeviceChoice,
     #[command(flatten)]
@@ -197,6 +202,11 @@ impl DatasetArguments {
         if self.teacher.is_some() && kind != Kind::Plans {
             return refuse(
                 "--teacher writes plans\nhint: remove --teacher, or make plans with --to plans",
+            );
+        }
+        if self.judge.is_some() && kind != Kind::Verifier {
+            return refuse(
+                "--judge measures a verifier\nhint: remove --judge, or make data for one with --to verifier",
             );
         }
         let keep = match self.keep {

@@ -15,6 +15,7 @@ pub fn answers_sha256(records: &[SampleRecord]) -> Result<String, serde_json::Er
     let untimed = |record: &SampleRecord| {
         serde_json::to_string(&SampleRecord {
             generation_s: 0.0,
+            reused_s: 0.0,
             cpu_s: 0.0,
             seconds_to_program: None,
             retries: 0,

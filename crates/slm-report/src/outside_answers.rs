@@ -82,6 +82,7 @@ impl OutsideAnswer {
             unspent: Spending::default(),
             finish_reason: FinishReason::Stop,
             generation_s: 0.0,
+            reused_s: 0.0,
             retries: 0,
             tokens_estimated: false,
             completion: self.program.clone(),

@@ -20,7 +20,7 @@ use crate::run_parts::{
     OfflineCost, PhaseTiming, RecipeInfo, RoutesInfo, SamplingInfo, SandboxInfo, ShardInfo,
     ShortBudget, SpeakerInfo,
 };
-use crate::spending::{Spending, is_zero};
+use crate::spending::{Spending, is_no_time, is_zero};
 
 /// The version written into every record and run description; raised when a field changes its meaning.
 ///
@@ -125,6 +125,9 @@ pub struct SampleRecord {
     pub finish_reason: FinishReason,
     /// Wall time of the generation, in seconds; a batch's time is divided among its samples.
     pub generation_s: f64,
+    /// The part of it that earlier, equal calls of the run took, whose answers were reused; omitted if 0.
+    #[serde(default, skip_serializing_if = "is_no_time")]
+    pub reused_s: f64,
     /// How often requests to a server were repeated; omitted if 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub retries: usize,
@@ -189,7 +192,11 @@ impl SampleRecord {
             ("tests_total", self.tests_total),
         ];
         let counts = counts.map(|(name, count)| (name, count as f64));
-        let seconds = [("generation_s", self.generation_s), ("cpu_s", self.cpu_s)];
+        let seconds = [
+            ("generation_s", self.generation_s),
+            ("reused_s", self.reused_s),
+            ("cpu_s", self.cpu_s),
+        ];
         let metrics = CODE_METRICS.iter().filter_map(|metric| {
             let value = (metric.json)(self.metrics.as_ref()?).as_f64()?;
             Some((metric.key, value))

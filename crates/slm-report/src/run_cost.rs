@@ -228,6 +228,8 @@ pub struct RunCost {
     pub tasks: usize,
     /// Tasks with an answer of any cell that passes all hidden tests.
     pub solved_tasks: usize,
+    /// Wall time of the calls whose answers were reused, where they were computed, in seconds. It is in no other time.
+    pub reused_s: f64,
     /// The cost of the whole run for each of them; `None` if there is none.
     pub per_solved_task: Option<TaskCost>,
     /// The cells, in the plan's order.
@@ -256,6 +258,7 @@ impl RunCost {
         }
         let records: Vec<&SampleRecord> = records.iter().collect();
         let (tasks, solved_tasks) = tasks_of(&records);
+        let reused = records.iter().map(|record| record.reused_s);
         let phases = all.iter().map(|timing| PhaseCost {
             phase: timing.phase.clone(),
             kind: PhaseKind::of(&timing.phase),
@@ -287,6 +290,7 @@ impl RunCost {
             phases: phases.collect(),
             tasks,
             solved_tasks,
+            reused_s: reused.sum(),
             cells: cells.collect(),
             trainings: trainings.collect(),
         })

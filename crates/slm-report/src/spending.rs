@@ -23,6 +23,12 @@ pub(crate) fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
+/// Whether a time is omitted.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+pub(crate) fn is_no_time(seconds: &f64) -> bool {
+    *seconds == 0.0
+}
+
 impl From<&slm_config::Budget> for Spending {
     fn from(budget: &slm_config::Budget) -> Self {
         let slm_config::Budget {

@@ -8,6 +8,7 @@ use slm_model::{
     RuntimeAdapter, Tokenizer,
 };
 
+use super::reuse::{Call, GivenAnswers};
 use super::wanted::YesAndNo;
 use super::{Answer, Backend, Caller, LogProbability, Query, Speaker, check_room};
 use slm_artifacts::FinishReason;
@@ -17,12 +18,16 @@ pub(crate) struct LocalModel<'a> {
     pub(crate) runtime: &'a Runtime,
     pub(crate) tokenizer: &'a Tokenizer,
     pub(crate) template: &'a ChatTemplate,
-    /// The arm's adapter.
-    pub(crate) adapter: Option<&'a RuntimeAdapter>,
+    /// The adapters of all arms.
+    pub(crate) adapters: &'a [RuntimeAdapter],
+    /// Index of this arm's adapter among them.
+    pub(crate) arm: Option<usize>,
     /// The adapters of `evaluate.speakers`.
     pub(crate) speakers: &'a [RuntimeAdapter],
     /// Sequences that are decoded together.
     pub(crate) batch_size: usize,
+    /// The answers of the run, of all arms.
+    pub(crate) given: &'a GivenAnswers,
 }
 
 impl LocalModel<'_> {
@@ -30,12 +35,12 @@ impl LocalModel<'_> {
         query.prompt_ids(self.tokenizer, self.template)
     }
 
-    /// Returns the place of a speaker's adapter: the arm's comes before those of other speakers.
+    /// Returns the place of a speaker's adapter: those of the arms come before those of other speakers.
     fn adapter_of(&self, speaker: Speaker) -> Option<usize> {
         match speaker {
             Speaker::Base => None,
-            Speaker::Arm => self.adapter.map(|_| 0),
-            Speaker::Adapter(at) => Some(usize::from(self.adapter.is_some()) + at),
+            Speaker::Arm => self.arm,
+            Speaker::Adapter(at) => Some(self.adapters.len() + at),
             Speaker::Teacher => unreachable!("another backend answers for the teacher"),
         }
     }
@@ -51,9 +56,27 @@ impl Backend for LocalModel<'_> {
         Ok(check_room(prompt, query.max_new_tokens, self.positions())?)
     }
 
+    fn remember(&self, query: &Query, answer: &Answer) -> Result<()> {
+        let wanted = query.wanted;
+        let is_whole = wanted.log_probability == answer.log_probability.is_some()
+            && wanted.judgement == answer.judgement.is_some();
+        if !query.sampling.is_greedy() || !is_whole {
+            return Ok(());
+        }
+        let prompt = self.prompt(query)?;
+        let room = self.positions().saturating_sub(prompt.len());
+        if room > 0 {
+            let max_new_tokens = query.max_new_tokens.min(room);
+            let adapter = self.adapter_of(query.speaker);
+            if let Some(call) = Call::of(query, adapter, &prompt, max_new_tokens) {
+                self.given.keep(call, answer);
+            }
+        }
+        Ok(())
+    }
+
     fn serve(&self, caller: &mut dyn Caller) -> Result<()> {
-        let adapters: Vec<&RuntimeAdapter> =
-            self.adapter.into_iter().chain(self.speakers).collect();
+        let adapters: Vec<&RuntimeAdapter> = self.adapters.iter().chain(self.speakers).collect();
         let generation = Generation {
             runtime: self.runtime,
             tokenizer: self.tokenizer,
@@ -70,14 +93,23 @@ impl Backend for LocalModel<'_> {
     }
 }
 
+/// A request that the model has taken.
+struct Asking {
+    query: Query,
+    /// The query's number.
+    number: usize,
+    prompt_tokens: usize,
+    /// What an equal call has in common with this one; `None` if another call of this kind may be answered differently.
+    call: Option<Call>,
+}
+
 /// Adapts the caller's queries to the generation's requests.
 struct Counter<'a> {
     model: &'a LocalModel<'a>,
     caller: &'a mut dyn Caller,
     /// Number of queries taken.
     queries: usize,
-    /// For each request: its query, the query's number, and the tokens of its prompt.
-    requests: Vec<(Query, usize, usize)>,
+    requests: Vec<Asking>,
     /// The tokens of judgements, found at the first.
     yes_and_no: OnceCell<YesAndNo>,
 }
@@ -108,11 +140,19 @@ impl Client for Counter<'_> {
                     completion_tokens: 0,
                     finish_reason: FinishReason::NoRoom,
                     seconds: 0.0,
+                    reused: false,
                     retries: 0,
                     tokens_estimated: false,
                     log_probability: None,
                     judgement: None,
                 };
+                self.caller.answered(index, answer)?;
+                continue;
+            }
+            let max_new_tokens = query.max_new_tokens.min(room);
+            let adapter = self.model.adapter_of(query.speaker);
+            let call = Call::of(&query, adapter, &prompt, max_new_tokens);
+            if let Some(answer) = call.as_ref().and_then(|call| self.model.given.get(call)) {
                 self.caller.answered(index, answer)?;
                 continue;
             }
@@ -124,18 +164,23 @@ impl Client for Counter<'_> {
             };
             let request = Request {
                 prompt,
-                max_new_tokens: query.max_new_tokens.min(room),
+                max_new_tokens,
                 sampling: query.sampling,
                 seed: query.seed,
                 stop: query.stop.iter().map(|&stop| stop.to_owned()).collect(),
-                adapter: self.model.adapter_of(query.speaker),
+                adapter,
                 asked: Asked {
                     completion: query.wanted.log_probability,
                     first,
                 },
                 one_statement: query.wanted.one_statement,
             };
-            self.requests.push((query, index, n));
+            self.requests.push(Asking {
+                query,
+                number: index,
+                prompt_tokens: n,
+                call,
+            });
             return Ok(Some(request));
         }
         Ok(None)
@@ -146,7 +191,12 @@ impl Client for Counter<'_> {
         match event {
             GenerationEvent::Tokens(made) => self.caller.tokens(made),
             GenerationEvent::Finished { index, completion } => {
-                let (query, number, prompt_tokens) = &self.requests[index];
+                let Asking {
+                    query,
+                    number,
+                    prompt_tokens,
+                    call,
+                } = &self.requests[index];
                 let judgement = if query.wanted.judgement {
                     Some(self.yes_and_no()?.judgement(&completion.first))
                 } else {
@@ -161,6 +211,7 @@ impl Client for Counter<'_> {
                         Finish::Length => FinishReason::Length,
                     },
                     seconds: completion.seconds,
+                    reused: false,
                     retries: 0,
                     tokens_estimated: false,
                     log_probability: completion.log_probability.map(|of| LogProbability {
@@ -169,6 +220,9 @@ impl Client for Counter<'_> {
                     }),
                     judgement,
                 };
+                if let Some(call) = call {
+                    self.model.given.keep(call.clone(), &answer);
+                }
                 self.caller.answered(*number, answer)
             }
         }

@@ -2,12 +2,14 @@
 
 pub(crate) mod endpoint;
 mod local;
+mod reuse;
 #[cfg(test)]
 pub(crate) mod scripted;
 pub(crate) mod teacher;
 mod wanted;
 
 pub(crate) use local::LocalModel;
+pub(crate) use reuse::GivenAnswers;
 pub(crate) use wanted::{Judgement, LogProbability, Wanted};
 
 use anyhow::{Context, Result};
@@ -95,8 +97,10 @@ pub(crate) struct Answer {
     /// At most [`Query::max_new_tokens`].
     pub(crate) completion_tokens: usize,
     pub(crate) finish_reason: FinishReason,
-    /// Share of the batch's wall time, in seconds.
+    /// Share of the batch's wall time, in seconds; of a reused answer that of the call which made it.
     pub(crate) seconds: f64,
+    /// Whether an earlier call of the run, equal to this one, made it.
+    pub(crate) reused: bool,
     /// How often the request to a server was repeated.
     pub(crate) retries: usize,
     /// Whether tokens were counted locally because the server did not report them.
@@ -126,6 +130,14 @@ pub(crate) trait Backend {
     /// # Errors
     /// Prompt and answer exceed the model's context.
     fn check(&self, query: &Query) -> Result<()>;
+
+    /// Learns an answer that an earlier start of the run logged, so that an equal call need not be made again.
+    ///
+    /// # Errors
+    /// The query cannot be rendered.
+    fn remember(&self, _query: &Query, _answer: &Answer) -> Result<()> {
+        Ok(())
+    }
 
     /// Answers the caller's queries until there are no more. An answer is shortened if the query leaves too little
     /// room, or ends with [`FinishReason::NoRoom`].

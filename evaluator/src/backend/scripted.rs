@@ -143,6 +143,7 @@ impl<F: Fn(&Query) -> Line> Backend for Scripted<F> {
                     },
                     text: line.text,
                     seconds: 0.0,
+                    reused: false,
                     retries: 0,
                     tokens_estimated: false,
                     log_probability: query.wanted.log_probability.then(|| {

@@ -21,6 +21,13 @@ impl Backend for WithTeacher<'_> {
         }
     }
 
+    fn remember(&self, query: &Query, answer: &Answer) -> Result<()> {
+        match query.speaker {
+            Speaker::Teacher => self.teacher.remember(query, answer),
+            _ => self.arm.remember(query, answer),
+        }
+    }
+
     fn serve(&self, caller: &mut dyn Caller) -> Result<()> {
         let (queries, waiting) = mpsc::channel();
         let (answers, answered) = mpsc::channel();

@@ -10,7 +10,7 @@ const YES: [&str; 6] = ["yes", "Yes", " yes", " Yes", "YES", " YES"];
 const NO: [&str; 6] = ["no", "No", " no", " No", "NO", " NO"];
 
 /// What a query asks beyond the text of the answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Wanted {
     /// The log-probability of the answer.
     pub(crate) log_probability: bool,

@@ -2,13 +2,14 @@
 //!
 //! Which answers become rows is decided by the library `slm-harvest`. Here are the files around it: the runs and their
 //! tasks (`runs`), the refusal of tasks that a recipe evaluates (`gate`), plans of the programs (`plans`), sketches of
-//! functions (`sketches`), workflows by task (`routes`), splits of tasks (`decompositions`), tasks to measure a verifier by (`verifier`), and the folder
-//! (`folder`).
+//! functions (`sketches`), workflows by task (`routes`), splits of tasks (`decompositions`), tasks to measure a verifier
+//! by (`verifier`) and its measurement (`judging`), and the folder (`folder`).
 
 pub(crate) mod calls;
 mod decompositions;
 mod folder;
 pub(crate) mod gate;
+mod judging;
 mod likelihood;
 pub(crate) mod models;
 mod page;
@@ -20,7 +21,7 @@ mod splits;
 pub(crate) mod verdicts;
 mod verifier;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use anyhow::Result;
 use serde_json::json;
@@ -32,6 +33,7 @@ use slm_scoring::names_test_machinery;
 
 use crate::dataset_arguments::DatasetArguments;
 use runs::HarvestedRun;
+use verifier::HeldOut;
 
 /// Makes a data set, writes its folder, and prints what became of every answer.
 pub(crate) fn run(arguments: &DatasetArguments) -> Result<(), Failure> {
@@ -85,15 +87,19 @@ fn of_runs(arguments: &DatasetArguments, settings: &Settings) -> Result<DatasetI
     } else {
         harvested(&runs, &answers, settings, &phase)?
     };
-    let mut held_out = BTreeMap::new();
-    if settings.kind == Kind::Verifier {
-        held_out = verifier::hold_out(&mut harvest, &runs, settings.seed)?;
-    }
+    let held = if settings.kind == Kind::Verifier {
+        Some(verifier::hold_out(&mut harvest, &runs, settings.seed)?)
+    } else {
+        None
+    };
     let learned = learned_tasks(&harvest, &runs);
     let recipe = arguments.recipe.as_deref();
     let compared_with = gate::refuse_evaluated(&learned, "rows", recipe, &phase)?;
     let mut more = BTreeMap::from([("compared_with".to_owned(), json!(compared_with))]);
-    more.extend(held_out);
+    if let Some(mut held) = held {
+        judge(&mut held, &runs, arguments)?;
+        more.extend(held.rules);
+    }
     if settings.kind == Kind::Plans {
         more.extend(plans::add(&mut harvest, &runs, arguments, &phase)?);
     }
@@ -108,6 +114,20 @@ fn of_runs(arguments: &DatasetArguments, settings: &Settings) -> Result<DatasetI
         beside: None,
     };
     folder::write(&arguments.output, parts)
+}
+
+/// Measures the verifier that the user named on the rows of held-out tasks.
+fn judge(held: &mut HeldOut, runs: &[HarvestedRun], arguments: &DatasetArguments) -> Result<()> {
+    let (Some(named), Some(run)) = (&arguments.judge, runs.first()) else {
+        return Ok(());
+    };
+    let ids: HashSet<&str> = held.rows.iter().map(|row| row.task_id.as_str()).collect();
+    let tasks = runs::tasks_of(&ids, runs);
+    let found = judging::measured(named, &held.rows, &tasks, run, arguments.device)?;
+    if let Some(split) = held.rules.get_mut("held_out") {
+        split["auc"]["verifier"] = found;
+    }
+    Ok(())
 }
 
 /// Returns the answers of all runs, with their likelihood if the rules need it.

@@ -9,6 +9,7 @@ use slm_model::DeviceChoice;
 
 use super::runs::HarvestedRun;
 use crate::backend::Backend;
+use crate::experiment::adapters::NamedAdapter;
 use crate::experiment::answering::Answering;
 use crate::experiment::timings::Timings;
 use crate::run_folder::RUN;
@@ -31,11 +32,24 @@ impl Models {
         teacher: Option<&Path>,
         device: DeviceChoice,
     ) -> Result<Self> {
+        Self::open_with(run, &[], teacher, device)
+    }
+
+    /// As [`Self::open`], with adapters of the base model.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; or an adapter cannot be opened, or is of another base model.
+    pub(super) fn open_with(
+        run: &HarvestedRun,
+        adapters: &[NamedAdapter],
+        teacher: Option<&Path>,
+        device: DeviceChoice,
+    ) -> Result<Self> {
         let path = run.folder.join(RUN);
         let recipe =
             Recipe::parse_without_data(&run.info.recipe.yaml, &path, &[], slm_benchmarks::NAMES)
                 .with_context(|| format!("cannot read the recipe in {}", path.display()))?;
-        let coder = Answering::open(&recipe, &[], &[], device, &mut Timings::default())?;
+        let coder = Answering::open(&recipe, adapters, &[], device, &mut Timings::default())?;
         let now = coder.answerer(&recipe)?.base_model;
         if now.sha256 != run.info.base_model.sha256 {
             return Err(UserMistake(format!(
@@ -62,7 +76,12 @@ impl Models {
 
     /// Returns the base model of the run.
     pub(crate) fn coder(&self) -> Box<dyn Backend + '_> {
-        self.coder.arm(None, self.recipe.evaluate.batch_size)
+        self.arm(None)
+    }
+
+    /// Returns the base model of the run with the adapter at an index, or without one.
+    pub(super) fn arm(&self, adapter: Option<usize>) -> Box<dyn Backend + '_> {
+        self.coder.arm(adapter, self.recipe.evaluate.batch_size)
     }
 
     /// Returns the teacher; the base model of the run without one.

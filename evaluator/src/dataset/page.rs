@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use serde_json::Value;
 use slm_artifacts::{DatasetInfo, DatasetKind};
 use slm_cli::text_table;
 
@@ -47,6 +48,9 @@ pub(super) fn page(info: &DatasetInfo, folder: &Path) -> String {
             "plans cost {calls} calls and {tokens} generated tokens\n"
         ));
     }
+    if let Some(held_out) = info.rules.get("held_out") {
+        parts.push(separation(held_out));
+    }
     if let Some(share) = info.mi_code_explained_by_lloc {
         parts.push(format!(
             "differences in length explain {:.0} % of the variance of the differences in mi_code (R²)\n",
@@ -62,6 +66,39 @@ pub(super) fn page(info: &DatasetInfo, folder: &Path) -> String {
     }
     parts.push(format!("data set written to {}", folder.display()));
     parts.join("\n")
+}
+
+/// Returns how well each score separates the answers to held-out tasks.
+fn separation(held_out: &Value) -> String {
+    let count = |of: &Value| of.as_u64().unwrap_or(0);
+    let answers = &held_out["answers"];
+    let scores = [
+        ("visible tests", &held_out["auc"]["visible_tests"]),
+        ("log-probability", &held_out["auc"]["log_probability"]),
+        ("verifier", &held_out["auc"]["verifier"]),
+    ];
+    let rows = scores.iter().filter(|(_, of)| of.is_object());
+    let rows: Vec<Vec<String>> = rows
+        .map(|(name, of)| {
+            let auc = of["auc"].as_f64().map(|auc| format!("{auc:.3}"));
+            let named = of["name"]
+                .as_str()
+                .map(|adapter| format!("{name} ({adapter})"));
+            vec![
+                named.unwrap_or_else(|| (*name).to_owned()),
+                auc.unwrap_or_else(|| "-".to_owned()),
+                count(&of["answers"]).to_string(),
+            ]
+        })
+        .collect();
+    let tasks = held_out["tasks"].as_array().map_or(0, Vec::len);
+    format!(
+        "{} held out, with {} passing and {} failing answers; area under the ROC curve (AUC) of what could separate them:\n{}\n",
+        counted(tasks, "task"),
+        count(&answers["yes"]),
+        count(&answers["no"]),
+        text_table(&["score", "AUC", "answers"], &rows),
+    )
 }
 
 /// Counts the tasks; one of several benchmarks may have several fingerprints.

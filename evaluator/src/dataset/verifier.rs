@@ -37,16 +37,19 @@ pub(super) fn answer(row: &Row) -> &'static str {
     if row.label == Some(true) { "yes" } else { "no" }
 }
 
-/// Removes the rows of one task of five, drawn by the seed, and returns what `dataset.json` holds about the split: the tasks,
-/// the numbers of each answer, and how well what a run knows without a verifier separates the held-out answers.
+/// The rows of the tasks that are held out.
+pub(super) struct HeldOut {
+    pub(super) rows: Vec<Row>,
+    /// What `dataset.json` has about the split: the tasks, the numbers of each answer, and how well what a run knows
+    /// without a verifier separates the held-out answers.
+    pub(super) rules: BTreeMap<String, Value>,
+}
+
+/// Removes the rows of one task of five, drawn by the seed, and returns them.
 ///
 /// # Errors
 /// The rows that are left have one answer.
-pub(super) fn hold_out(
-    harvest: &mut Harvest,
-    runs: &[HarvestedRun],
-    seed: u64,
-) -> Result<BTreeMap<String, Value>> {
+pub(super) fn hold_out(harvest: &mut Harvest, runs: &[HarvestedRun], seed: u64) -> Result<HeldOut> {
     let tasks: BTreeSet<String> = harvest.rows.iter().map(|row| row.task_id.clone()).collect();
     let held_out = drawn(&tasks, seed);
     let all = std::mem::take(&mut harvest.rows);
@@ -80,11 +83,12 @@ pub(super) fn hold_out(
     });
     let answers = count(labels(&kept));
     harvest.rows = kept;
-    Ok(BTreeMap::from([
+    let rules = BTreeMap::from([
         ("held_out".to_owned(), split),
         ("answers".to_owned(), answers),
         ("seed".to_owned(), json!(seed)),
-    ]))
+    ]);
+    Ok(HeldOut { rows: held, rules })
 }
 
 /// Draws one task of five: those with the smallest hashes. A single task is not held out.
@@ -134,7 +138,7 @@ fn measured(known: &[(bool, Chosen)], score: impl Fn(&Chosen) -> Option<f64>) ->
 ///
 /// # Source
 /// Hanley and `McNeil` 1982, Radiology 143(1).
-fn auc(scored: &[(bool, f64)]) -> Option<f64> {
+pub(super) fn auc(scored: &[(bool, f64)]) -> Option<f64> {
     let of = |passed: bool| {
         scored
             .iter()

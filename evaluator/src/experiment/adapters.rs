@@ -16,6 +16,27 @@ pub(crate) struct NamedAdapter {
 }
 
 impl NamedAdapter {
+    /// Finds an adapter by its folder, or by the name of its training, which names it.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn find(named: &Path) -> Result<Self, UserMistake> {
+        let folder = adapter_by_name(named, Path::new(CHECKPOINTS))
+            .map_err(|error| UserMistake(error.to_string()))?;
+        let own = AdapterFolder(&folder).recipe();
+        let trained_by = Recipe::load(&own, &[], slm_benchmarks::NAMES).ok();
+        let name = trained_by.map_or_else(
+            || named.display().to_string(),
+            |recipe| recipe.name().to_owned(),
+        );
+        Ok(Self { folder, name })
+    }
+
+    /// Returns the adapter's folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Returns the arm's name.
     pub(crate) fn name(&self) -> &str {
         &self.name

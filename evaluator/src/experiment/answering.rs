@@ -15,7 +15,7 @@ use slm_report::{BaseModelInfo, EndpointInfo};
 use super::adapters::NamedAdapter;
 use super::timings::Timings;
 use crate::backend::endpoint::{Endpoint, Texts};
-use crate::backend::{Backend, LocalModel};
+use crate::backend::{Backend, GivenAnswers, LocalModel};
 use crate::knowledge::CountTokens;
 
 /// The base model and its adapters, ready to generate.
@@ -35,6 +35,7 @@ pub(crate) struct Local {
     /// Those of `evaluate.speakers`.
     speakers: Vec<RuntimeAdapter>,
     device: String,
+    given: GivenAnswers,
 }
 
 impl Local {
@@ -116,6 +117,7 @@ impl Answering {
                 adapters,
                 speakers,
                 device: choice.to_string(),
+                given: GivenAnswers::default(),
             })
         })?;
         Ok(Self::Local(Box::new(local)))
@@ -221,9 +223,11 @@ impl Answering {
                 runtime: &local.runtime,
                 tokenizer: &local.tokenizer,
                 template: &local.template,
-                adapter: adapter.map(|at| &local.adapters[at]),
+                adapters: &local.adapters,
+                arm: adapter,
                 speakers: &local.speakers,
                 batch_size,
+                given: &local.given,
             }),
             Self::Served(served) => Box::new(served.endpoint.arm(adapter, served.adapters)),
         }

@@ -12,6 +12,9 @@ use super::adapters::NamedAdapter;
 use super::tasks::RunTask;
 use crate::leakage::listed;
 
+/// What to do about an adapter that has learned tasks of a run.
+const ALLOW: &str = "evaluate other tasks; to sample from the adapter and not to judge it, add --allow-learned-tasks";
+
 /// Returns for each adapter the tasks of the run that are in the data sets it was trained on, which `is_allowed` permits.
 ///
 /// Solutions are opened for the comparison, before any answer exists; only hashes are compared.
@@ -23,29 +26,36 @@ pub(super) fn check(
     tasks: &[RunTask],
     is_allowed: bool,
 ) -> Result<Vec<Vec<String>>> {
+    let tasks: Vec<Task> = tasks.iter().map(|of| of.task.clone()).collect();
+    check_tasks(adapters, &tasks, Some(ALLOW).filter(|_| !is_allowed))
+}
+
+/// As [`check`], for tasks of any origin; `refuse` is the hint of a refusal, and `None` permits what is learned.
+///
+/// # Errors
+/// As [`check`].
+pub(crate) fn check_tasks(
+    adapters: &[NamedAdapter],
+    tasks: &[Task],
+    refuse: Option<&str>,
+) -> Result<Vec<Vec<String>>> {
     let mut evaluated = None;
     adapters
         .iter()
         .map(|adapter| {
-            let learned = learned(&adapter.folder, is_allowed)?;
+            let learned = learned(&adapter.folder, refuse)?;
             if learned.is_empty() {
                 return Ok(Vec::new());
             }
-            let evaluated = evaluated.get_or_insert_with(|| {
-                let tasks: Vec<Task> = tasks.iter().map(|of| of.task.clone()).collect();
-                Evaluated::new(&tasks, &ScoringPhase::begin())
-            });
+            let evaluated =
+                evaluated.get_or_insert_with(|| Evaluated::new(tasks, &ScoringPhase::begin()));
             let shared = evaluated.shared(&learned);
             if shared.is_empty() {
                 return Ok(Vec::new());
             }
             let text = refusal(adapter, &shared);
-            if !is_allowed {
-                return Err(UserMistake(format!(
-                    "{text}\nhint: evaluate other tasks; to sample from the adapter and not to judge it, add \
-                     --allow-learned-tasks"
-                ))
-                .into());
+            if let Some(hint) = refuse {
+                return Err(UserMistake(format!("{text}\nhint: {hint}")).into());
             }
             slm_cli::note(&format!(
                 "warning: {text}\nhint: do not compare the adapter's scores: --allow-learned-tasks is for sampling"
@@ -59,8 +69,8 @@ pub(super) fn check(
 /// Returns the tasks that an adapter's folder records as learned; none if it has no record, as another program's.
 ///
 /// # Errors
-/// The record cannot be read, and `is_allowed` is false.
-fn learned(folder: &Path, is_allowed: bool) -> Result<Vec<TaskFingerprint>, UserMistake> {
+/// The record cannot be read, and there is a hint for the refusal.
+fn learned(folder: &Path, refuse: Option<&str>) -> Result<Vec<TaskFingerprint>, UserMistake> {
     let folder = AdapterFolder(folder);
     let summary = folder.read_training();
     if summary.is_none() && folder.training().exists() {
@@ -68,10 +78,9 @@ fn learned(folder: &Path, is_allowed: bool) -> Result<Vec<TaskFingerprint>, User
             "{}: cannot be read, so that it is unknown from which tasks the adapter learned",
             folder.training().display()
         );
-        if !is_allowed {
+        if let Some(hint) = refuse {
             return Err(UserMistake(format!(
-                "{text}\nhint: restore the file, or train again; to sample from the adapter and not to judge it, add \
-                 --allow-learned-tasks"
+                "{text}\nhint: restore the file, or train again; or {hint}"
             )));
         }
         slm_cli::note(&format!("warning: {text}"));

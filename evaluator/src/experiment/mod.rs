@@ -10,7 +10,7 @@ mod costs;
 mod declaration;
 mod describe;
 mod human;
-mod learned;
+pub(crate) mod learned;
 mod merge;
 mod rebuild;
 mod score_trajectories;

@@ -132,6 +132,7 @@ mod tests {
             completion_tokens: 1,
             finish_reason,
             seconds: 0.0,
+            reused: false,
             retries: 0,
             tokens_estimated: false,
             log_probability: None,

@@ -182,6 +182,9 @@ fn call(
         format!("{} tokens", call.completion_tokens),
         format!("{:.1} s", call.measured.wall_s),
     ];
+    if call.measured.reused {
+        facts.push("reused".to_owned());
+    }
     if call.finish_reason == slm_artifacts::FinishReason::Length {
         facts.push(format!("cut off at {}", call.max_new_tokens));
     }

@@ -64,6 +64,9 @@ fn facts_of_call(call: &CallResult) -> Vec<String> {
         format!("{} tokens", call.completion_tokens),
         format!("{:.1} s", call.measured.wall_s),
     ];
+    if call.measured.reused {
+        facts.push("reused".to_owned());
+    }
     if call.finish_reason == FinishReason::Length {
         facts.push(format!("cut off at {}", call.max_new_tokens));
     }

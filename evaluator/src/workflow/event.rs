@@ -175,8 +175,11 @@ pub(crate) struct LoggedMessage {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CallMeasures {
-    /// Share of the batch's wall time, in seconds.
+    /// Share of the batch's wall time, in seconds; of a reused answer that of the call which made it.
     pub(crate) wall_s: f64,
+    /// Whether an equal call of the run had been answered before; omitted if false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) reused: bool,
     /// How often the request to a server was repeated.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) retries: usize,

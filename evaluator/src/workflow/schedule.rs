@@ -54,10 +54,11 @@ pub(crate) fn run(
             done,
             executing: 0,
             log,
+            backend,
             status: Status::default(),
             on_status,
         };
-        schedule.begin(backend)?;
+        schedule.begin()?;
         backend.serve(&mut schedule)?;
         schedule.finish()
     })
@@ -94,6 +95,7 @@ struct Schedule<'a> {
     /// Programs that run or wait to run.
     executing: usize,
     log: &'a mut JsonLines<Event>,
+    backend: &'a dyn Backend,
     status: Status,
     on_status: &'a mut dyn FnMut(Status),
 }
@@ -101,19 +103,26 @@ struct Schedule<'a> {
 impl Schedule<'_> {
     /// Advances every trajectory to its first open step, and checks that the model can answer those at their first
     /// step: an impossible request fails before anything is computed.
-    fn begin(&mut self, backend: &dyn Backend) -> Result<()> {
+    fn begin(&mut self) -> Result<()> {
         for at in 0..self.trajectories.len() {
             self.advance(at)?;
         }
         self.calls
             .iter()
             .filter(|((_, step), _)| *step == 0)
-            .try_for_each(|(_, query)| backend.check(query))
+            .try_for_each(|(_, query)| self.backend.check(query))
     }
 
     /// Advances a trajectory with the results that arrived.
     fn advance(&mut self, at: usize) -> Result<()> {
-        let Advance { steps, events } = self.trajectories[at].advance()?;
+        let Advance {
+            steps,
+            events,
+            replayed,
+        } = self.trajectories[at].advance()?;
+        for (query, answer) in replayed {
+            self.backend.remember(&query, &answer)?;
+        }
         for event in events {
             self.log.append(&event)?;
         }

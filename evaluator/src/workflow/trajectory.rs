@@ -67,6 +67,7 @@ pub(crate) struct Trajectory {
     spent_by_call: BTreeMap<u32, (usize, f64)>,
     prompt_tokens: usize,
     generation_s: f64,
+    reused_s: f64,
     retries: usize,
     tokens_estimated: bool,
 }
@@ -124,6 +125,8 @@ pub(crate) struct Finished {
     pub(crate) prompt_tokens: usize,
     /// Share of the batches' wall time, in seconds.
     pub(crate) generation_s: f64,
+    /// The part of it that earlier, equal calls of the run took.
+    pub(crate) reused_s: f64,
     /// Number of repeated requests to a server.
     pub(crate) retries: usize,
     /// Whether tokens of some call were counted locally because a server did not report them.
@@ -147,6 +150,8 @@ pub(crate) struct Advance {
     pub(crate) steps: Vec<Step>,
     /// Steps that are finished already, to be logged: lookups, and the decision if the workflow ended.
     pub(crate) events: Vec<Event>,
+    /// The calls of an earlier start, with their answers.
+    pub(crate) replayed: Vec<(Query, Answer)>,
 }
 
 impl Trajectory {
@@ -183,6 +188,7 @@ impl Trajectory {
             spent_by_call: BTreeMap::new(),
             prompt_tokens: 0,
             generation_s: 0.0,
+            reused_s: 0.0,
             retries: 0,
             tokens_estimated: false,
         }
@@ -220,7 +226,7 @@ impl Trajectory {
             for step in steps {
                 match (self.logged.remove(&step.number), &step.work) {
                     (Some(event), _) => {
-                        self.replay(&step, event)?;
+                        new.replayed.extend(self.replay(&step, event)?);
                         has_results = true;
                     }
                     (None, Work::Lookup(look)) => {
@@ -293,6 +299,7 @@ impl Trajectory {
             p_no: answer.judgement.map(|of| of.no),
             measured: CallMeasures {
                 wall_s: answer.seconds,
+                reused: answer.reused,
                 retries: answer.retries,
             },
         };
@@ -326,13 +333,16 @@ impl Trajectory {
         self.spent_by_call.insert(number, spent);
         self.prompt_tokens += answer.prompt_tokens;
         self.generation_s += answer.seconds;
+        if answer.reused {
+            self.reused_s += answer.seconds;
+        }
         self.retries += answer.retries;
         self.tokens_estimated |= answer.tokens_estimated;
         self.queue.borrow_mut().answered(number, answer)
     }
 
-    /// Answers a step with the result in the log.
-    fn replay(&mut self, step: &Step, event: Event) -> Result<()> {
+    /// Answers a step with the result in the log; returns a call with its answer.
+    fn replay(&mut self, step: &Step, event: Event) -> Result<Option<(Query, Answer)>> {
         match (&step.work, event.what) {
             (Work::Call(call), What::Call(logged))
                 if logged.messages_sha256 == messages_sha256(call)
@@ -345,6 +355,7 @@ impl Trajectory {
                     completion_tokens: logged.completion_tokens,
                     finish_reason: logged.finish_reason,
                     seconds: logged.measured.wall_s,
+                    reused: logged.measured.reused,
                     retries: logged.measured.retries,
                     tokens_estimated: logged.tokens_estimated,
                     log_probability: logged
@@ -357,6 +368,7 @@ impl Trajectory {
                         .map(|(yes, no)| Judgement { yes, no }),
                 };
                 self.take_answer(step.number, &answer);
+                return Ok(Some((self.query(step, call), answer)));
             }
             (Work::Execution(execution), What::Execution(run))
                 if run.code_sha256 == sha256_of_texts([execution.program.as_str()])
@@ -370,7 +382,7 @@ impl Trajectory {
             }
             _ => return Err(self.misfit(step.number)),
         }
-        Ok(())
+        Ok(None)
     }
 
     fn decide(&mut self, stop: StopReason) -> Result<Option<Event>> {
@@ -407,6 +419,7 @@ impl Trajectory {
             left: decision.left,
             prompt_tokens: self.prompt_tokens,
             generation_s: self.generation_s,
+            reused_s: self.reused_s,
             retries: self.retries,
             tokens_estimated: self.tokens_estimated,
             rounds: queue.round(),

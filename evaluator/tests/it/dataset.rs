@@ -451,9 +451,9 @@ fn plans_are_kept_that_help_and_hold_no_code() {
     says(&error.error(2), &["--teacher writes plans"]);
 }
 
-#[test]
-fn the_most_likely_of_two_answers_is_kept() {
-    let project = project();
+/// A run of the built-in model with two answers to each task, which are replaced: the tiny model solves nothing. `bodies` gives
+/// those of a task by its number, each with whether it passes.
+pub(crate) fn replaced(project: &Project, bodies: impl Fn(&str) -> [(String, bool); 2]) {
     let words = [
         "--base-only",
         "--recipe",
@@ -465,8 +465,7 @@ fn the_most_likely_of_two_answers_is_kept() {
         "--set",
         "evaluate.sampling.temperature=1.0",
     ];
-    let run = run_of(&project, &compare(&project, &words).result());
-    // The tiny model solves nothing: its answers are replaced by two that pass.
+    let run = run_of(project, &compare(project, &words).result());
     let mut records = lines(&run.join("records.jsonl"));
     for record in &mut records {
         let n = record["task_id"]
@@ -474,24 +473,34 @@ fn the_most_likely_of_two_answers_is_kept() {
             .expect("a name")
             .replace("own/", "");
         let stub = format!("def add_{n}(x):\n    \"\"\"Add {n} to x.\"\"\"\n");
-        let body = [
-            format!("    return x + {n}\n"),
-            format!("    qqzj = x + {n}\n    return qqzj\n"),
-        ];
-        let program = format!(
-            "{stub}{}",
-            body[record["sample"].as_u64().expect("a number") as usize]
-        );
+        let sample = record["sample"].as_u64().expect("a number") as usize;
+        let (body, passes) = &bodies(&n)[sample];
+        let program = format!("{stub}{body}");
         let metrics = ProgramMetrics::measure(&program, &stub).expect("valid Python");
         record["metrics"] = serde_json::to_value(metrics).expect("JSON");
         record["program"] = program.into();
         record["parsable"] = true.into();
         record["finish_reason"] = "stop".into();
-        record["verdict"] = "passed".into();
-        record["tests_passed"] = record["tests_total"].clone();
+        record["verdict"] = if *passes { "passed" } else { "failed" }.into();
+        record["tests_passed"] = if *passes {
+            record["tests_total"].clone()
+        } else {
+            0.into()
+        };
     }
     let text: Vec<String> = records.iter().map(Value::to_string).collect();
     fs::write(run.join("records.jsonl"), text.join("\n") + "\n").expect("records");
+}
+
+#[test]
+fn the_most_likely_of_two_answers_is_kept() {
+    let project = project();
+    replaced(&project, |n| {
+        [
+            (format!("    return x + {n}\n"), true),
+            (format!("    qqzj = x + {n}\n    return qqzj\n"), true),
+        ]
+    });
     let make = |prefer: &str| {
         let words = [
             "latest", "--to", "sft", "-o", prefer, "--prefer", prefer, "--device", "cpu",

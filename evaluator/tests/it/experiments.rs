@@ -1,7 +1,7 @@
 //! `sweep`, `workflows`, `hypotheses` and `report` on a tiny model and three tasks: what they generate, share and
 //! repeat.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -153,6 +153,83 @@ fn all_hypotheses_share_cells_and_a_second_start_makes_nothing_twice() {
         before
     );
     assert_eq!(cells(&run).1, records);
+}
+
+/// The calls of a workflow, by task and step: text, prompt and completion tokens, and whether the answer was reused.
+fn calls(run: &Path, workflow: &str) -> BTreeMap<String, (String, String, bool)> {
+    let log = fs::read_to_string(run.join("trajectory.jsonl")).expect("a log");
+    let steps = log
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a line of JSON"));
+    let calls = steps.filter_map(|step: Value| {
+        let (key, call) = (&step["trajectory"], &step["what"]["call"]);
+        if key["workflow"] != workflow || call.is_null() {
+            return None;
+        }
+        let tokens = format!("{} {}", call["prompt_tokens"], call["completion_tokens"]);
+        let reused = call["measured"]["reused"] == true;
+        let place = format!("{} {} {}", key["arm"], key["task_id"], step["step"]);
+        Some((place, (call["text"].to_string(), tokens, reused)))
+    });
+    calls.collect()
+}
+
+#[test]
+fn equal_greedy_calls_of_a_run_are_answered_once() {
+    let project = project(TASKS);
+    let compare = |workflows: &str| {
+        let adapter = "checkpoints/tiny/adapter";
+        let printed = experiment(&project, &["compare", adapter, "--set", workflows]).result();
+        run_of(&project, &printed)
+    };
+    let alone = calls(&compare("evaluate.workflows=[reflection]"), "reflection");
+    assert!(alone.values().all(|(.., reused)| !reused), "{alone:?}");
+    let run = compare("evaluate.workflows=[single, reflection]");
+    assert!(calls(&run, "single").values().all(|(.., reused)| !reused));
+    let after = calls(&run, "reflection");
+    let texts = |calls: &BTreeMap<String, (String, String, bool)>| -> Vec<_> {
+        let of = calls.iter();
+        of.map(|(place, (text, tokens, _))| (place.clone(), text.clone(), tokens.clone()))
+            .collect()
+    };
+    assert_eq!(texts(&after), texts(&alone));
+    // The first request is that of `single`, of each task and arm.
+    for (place, (.., reused)) in &after {
+        assert_eq!(*reused, place.ends_with(" 0"), "{place}");
+    }
+    let records = fs::read_to_string(run.join("records.jsonl")).expect("records");
+    for line in records.lines() {
+        let record: Value = serde_json::from_str(line).expect("a line of JSON");
+        let (all, reused) = (&record["generation_s"], record["reused_s"].as_f64());
+        if record["workflow"] == "single" {
+            assert_eq!(reused, None, "{record}");
+        } else {
+            let (all, reused) = (all.as_f64().expect("a time"), reused.expect("a time"));
+            assert!(0.0 < reused && reused < all, "{record}");
+        }
+    }
+    let report = fs::read_to_string(run.join("report.md")).expect("a report");
+    says(
+        &report,
+        &["reused by later equal calls", "| reused calls |"],
+    );
+
+    // As after an interruption between the workflows: the answers of the first are in the log alone.
+    for file in ["trajectory.jsonl", "records.jsonl"] {
+        let text = fs::read_to_string(run.join(file)).expect("a file");
+        let of_single = text
+            .lines()
+            .filter(|line| line.contains("\"workflow\":\"single\""));
+        let kept: String = of_single.map(|line| format!("{line}\n")).collect();
+        assert!(!kept.is_empty() && kept.len() < text.len(), "{file}");
+        fs::write(run.join(file), kept).expect("a file");
+    }
+    assert_eq!(compare("evaluate.workflows=[single, reflection]"), run);
+    let continued = calls(&run, "reflection");
+    assert_eq!(texts(&continued), texts(&alone));
+    for (place, (.., reused)) in &continued {
+        assert_eq!(*reused, place.ends_with(" 0"), "{place}");
+    }
 }
 
 #[test]

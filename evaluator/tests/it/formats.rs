@@ -87,6 +87,8 @@ fn the_page_on_formats_has_a_row_for_every_field_that_is_written_and_no_other() 
         "offline",
         "short_budgets",
         "retries",
+        "reused",
+        "reused_s",
         "tokens_estimated",
         "search",
         "merged_from",

@@ -15,6 +15,7 @@ mod endpoint;
 mod endpoint_faults;
 #[path = "../../../crates/slm-cli/tests/support/energy.rs"]
 mod energy;
+mod experiment_page;
 mod experiments;
 #[allow(dead_code, reason = "the hub's own tests use the rest")]
 #[path = "../../../crates/slm-hub/tests/support/mod.rs"]

@@ -55,7 +55,13 @@ fn timeless(run: &Path, file: &str) -> BTreeSet<String> {
     let n = all.len();
     let timeless = |mut line: Value| {
         let object = line.as_object_mut().expect("an object");
-        for key in ["generation_s", "cpu_s", "seconds_to_program", "run"] {
+        for key in [
+            "generation_s",
+            "reused_s",
+            "cpu_s",
+            "seconds_to_program",
+            "run",
+        ] {
             object.remove(key);
         }
         for kind in ["call", "execution"] {
@@ -80,6 +86,8 @@ fn summary(run: &Path) -> Value {
             "generation_s",
             "samples_per_hour",
             "wall_s_per_passed",
+            "reused_s",
+            "reused_s_per_passed",
             "cpu_s_of_passed",
             "seconds_to_program",
             "cpu_relative_to_canonical",

@@ -85,6 +85,7 @@ pub(crate) fn whole(number: usize, sample: u32, program: &str, passed: usize) ->
             },
             finish_reason: FinishReason::Stop,
             generation_s: 0.5,
+            reused_s: 0.0,
             retries: 0,
             tokens_estimated: false,
             completion: program.to_owned(),

@@ -40,13 +40,17 @@ pub(crate) struct CellSummary {
     pub(crate) format_failures: usize,
     /// Number of samples by the reason why the workflow ended.
     pub(crate) stops: BTreeMap<StopReason, usize>,
-    /// Samples per hour, from the wall time of the phase; `None` without timings.
+    /// Samples per hour, from the wall time of the phase and of the reused calls; `None` without timings.
     pub(crate) samples_per_hour: Option<f64>,
     /// Tokens of all samples divided by the number of those that passed; `None` if none did.
     pub(crate) completion_tokens_per_passed: Option<f64>,
     pub(crate) prompt_tokens_per_passed: Option<f64>,
     /// Wall time of the phase (generation, and programs that the workflow ran), divided likewise.
     pub(crate) wall_s_per_passed: Option<f64>,
+    /// Wall time of the calls whose answers were reused, where they were computed, in seconds; 0 without any.
+    pub(crate) reused_s: f64,
+    /// The same, divided likewise.
+    pub(crate) reused_s_per_passed: Option<f64>,
     /// For 1,000 tokens of prompts and completions.
     pub(crate) solved_per_1000_tokens: Option<f64>,
 }
@@ -85,6 +89,7 @@ impl CellSummary {
             .find(|timing| timing.phase == phase)
             .map(|timing| timing.seconds)
             .filter(|&seconds| seconds > 0.0);
+        let reused: f64 = samples.iter().map(|sample| sample.reused_s).sum();
         let passed = samples.iter().filter(|sample| sample.passed()).count();
         let per_passed = |total: f64| (passed > 0).then(|| total / passed as f64);
         let total = |count: fn(&SampleRecord) -> usize| {
@@ -119,10 +124,13 @@ impl CellSummary {
             unspent_lookups: average(|sample| sample.unspent.lookups),
             format_failures: samples.iter().map(|sample| sample.format_failures).sum(),
             stops,
-            samples_per_hour: seconds.map(|seconds| samples.len() as f64 * 3600.0 / seconds),
+            samples_per_hour: seconds
+                .map(|seconds| samples.len() as f64 * 3600.0 / (seconds + reused)),
             completion_tokens_per_passed: per_passed(total(|sample| sample.completion_tokens)),
             prompt_tokens_per_passed: per_passed(total(|sample| sample.prompt_tokens)),
             wall_s_per_passed: seconds.and_then(per_passed),
+            reused_s: reused,
+            reused_s_per_passed: per_passed(reused),
             solved_per_1000_tokens: solved_per_1000_tokens(samples.iter().copied()),
         }
     }

@@ -182,6 +182,7 @@ pub(crate) fn sample(arm: &str, task: usize) -> SampleRecord {
         },
         finish_reason: FinishReason::Stop,
         generation_s: 3.2,
+        reused_s: 0.0,
         retries: 0,
         tokens_estimated: false,
         completion: format!("Here it is:\n```python\n{program}```\n"),
