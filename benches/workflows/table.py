@@ -8,6 +8,9 @@ import pathlib
 import sys
 
 
+PHASES = ["specify", "code", "complete", "review", "test"]
+
+
 def lines(path):
     with open(path, encoding="utf-8") as file:
         return [json.loads(line) for line in file]
@@ -49,8 +52,9 @@ def main(run):
     for workflow in order:
         phases = collections.Counter(phase for record in of[workflow] for phase in record.get("phases", []))
         if phases:
-            shares = ", ".join(f"{phase} {n / len(of[workflow]):.0%}" for phase, n in phases.items())
-            print(f"`{workflow}`: {shares}")
+            shares = [(phase, phases[phase] / len(of[workflow])) for phase in PHASES]
+            texts = [f"{phase} {share:.0%}" + (" (below 5 %)" if share < 0.05 else "") for phase, share in shares]
+            print(f"`{workflow}`: " + ", ".join(texts))
         routed = collections.Counter(record["routed_to"] for record in of[workflow] if record.get("routed_to"))
         if routed:
             print(f"`{workflow}`: " + ", ".join(f"{name} {n}" for name, n in routed.most_common()))

@@ -3,6 +3,7 @@
 //! Only the binaries print, exit and read arguments and environment variables. They do so through this crate, so that
 //! both show progress, errors and exit codes in the same way.
 
+mod base_fit;
 mod base_model;
 mod clock;
 mod command_line;
@@ -22,6 +23,7 @@ mod template;
 mod text_table;
 mod version;
 
+pub use base_fit::BaseFit;
 pub use base_model::{BaseModel, ModelFiles};
 pub use clock::{now, rfc_3339, seconds_until};
 pub use command_line::{

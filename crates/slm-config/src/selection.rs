@@ -13,8 +13,8 @@ pub enum SamplesSelect default Public {
     /// The program with the largest mean log-probability of its answer's tokens; public examples do not count.
     Likelihood = "likelihood",
     /// The programs with the same results in the public examples and in self-written tests are one answer, and the answer
-    /// whose verifier's scores have the largest sum is taken, by its program with the largest score. Without a verifier,
-    /// this is `codet`. Source: Li et al. 2023, arXiv:2206.02336.
+    /// whose verifier's scores have the largest sum is taken, by its program with the largest score. Source: Li et al.
+    /// 2023, arXiv:2206.02336.
     Weighted = "weighted",
     /// The program that the role `verifier` finds most likely to be right; public examples do not count. Source: Cobbe et
     /// al. 2021, arXiv:2110.14168.

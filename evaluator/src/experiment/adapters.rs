@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use slm_cli::UserMistake;
+use slm_cli::{BaseFit, BaseModel, UserMistake};
 use slm_config::Recipe;
+use slm_model::Adapter;
 
 use slm_artifacts::{AdapterFolder, BASE_ARM, CHECKPOINTS, adapter_by_name, finished, runs_below};
 
@@ -30,6 +31,41 @@ impl NamedAdapter {
             |recipe| recipe.name().to_owned(),
         );
         Ok(Self { folder, name })
+    }
+
+    /// Refuses an adapter of another base model than the recipe's `ours`, and warns where hash and name leave a doubt. `base` has
+    /// the recipe's files, if they are here with their weights.
+    ///
+    /// # Errors
+    /// The adapter was trained on another model, or a file cannot be read.
+    pub(super) fn check_base(&self, ours: &str, base: Option<&BaseModel>) -> Result<()> {
+        let theirs = Adapter::settings(&self.folder)?
+            .origin
+            .base_model_name_or_path;
+        let training = AdapterFolder(&self.folder).read_training();
+        let recorded = training
+            .map(|of| of.base_sha256)
+            .filter(|of| !of.is_empty());
+        let is_same_file = match (recorded, base) {
+            (Some(hash), Some(base)) => Some(base.sha256()? == hash),
+            _ => None,
+        };
+        let folder = self.folder.display();
+        match BaseFit::of(is_same_file, &theirs, ours) {
+            BaseFit::Same => Ok(()),
+            BaseFit::Doubtful(why) => {
+                slm_cli::note(&format!(
+                    "warning: {folder} was trained on {theirs}, the recipe's model is {ours}: {why}"
+                ));
+                Ok(())
+            }
+            BaseFit::Other => Err(UserMistake(format!(
+                "{folder}: the adapter was trained on {theirs}, but the recipe's model is {ours}\n\
+                 hint: set `model.name_or_path` to the adapter's base model; if both are the same weights, name the hub \
+                 model with `model.hub_name`"
+            ))
+            .into()),
+        }
     }
 
     /// Returns the adapter's folder.

@@ -103,7 +103,11 @@ impl Answering {
                     .map(|adapter| base.load_adapter(&adapter.folder, name, &runtime, &device))
                     .collect()
             };
-            let (adapters, speakers) = (load(adapters)?, load(speakers)?);
+            let (loaded, spoken) = (load(adapters)?, load(speakers)?);
+            // After the shapes, whose mismatch says more.
+            for adapter in given.clone() {
+                adapter.check_base(name, Some(&base))?;
+            }
             let tokenizer = Arc::new(base.tokenizer()?);
             let template = base.chat_template(&tokenizer)?;
             for adapter in given {
@@ -114,8 +118,8 @@ impl Answering {
                 tokenizer,
                 base,
                 runtime,
-                adapters,
-                speakers,
+                adapters: loaded,
+                speakers: spoken,
                 device: choice.to_string(),
                 given: GivenAnswers::default(),
             })
@@ -245,6 +249,9 @@ fn serve(
         .chain(speakers)
         .map(|adapter| Ok((adapter.name.clone(), served_name(settings, adapter)?)))
         .collect::<Result<_, UserMistake>>()?;
+    for adapter in adapters.iter().chain(speakers) {
+        adapter.check_base(recipe.model.base_model_name(), None)?;
+    }
     let (mut texts, mut files, mut provenance) = (None, String::new(), None);
     if settings.api == Api::Chat && recipe.model.chat_template.is_some() {
         let text = "`evaluate.endpoint.api: chat` uses the server's own chat template, but `model.chat_template` names another\n\

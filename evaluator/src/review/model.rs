@@ -61,6 +61,11 @@ impl Model {
         self.answering.arm(adapter, self.recipe.evaluate.batch_size)
     }
 
+    /// Returns the adapter, if there is one.
+    pub(super) fn adapter(&self) -> Option<&NamedAdapter> {
+        self.adapter.as_ref()
+    }
+
     pub(super) fn has_adapter(&self) -> bool {
         self.adapter.is_some()
     }

@@ -10,7 +10,9 @@ use slm_config::Role;
 
 use super::agent::{Agent, Code};
 use super::prompt::Prompt;
+use super::event::ExecutionResult;
 use super::read::approves;
+use super::rounds::FAILS_AN_EXAMPLE;
 use super::subtask::Subtask;
 use super::test_report::report;
 
@@ -78,11 +80,15 @@ async fn functions(agent: &Agent, subtasks: &[Subtask]) -> Result<Vec<String>, S
 /// Revises the draft once as `reflection` does.
 async fn reflected(agent: &Agent, draft: Code, failed: &str) -> Result<StopReason, StopReason> {
     let values = [("report", failed)];
-    let review = agent
+    let mut review = agent
         .say(Role::Reviewer, Prompt::Critique, Some(draft), &values)
         .await?;
     if approves(&review) {
-        return Ok(StopReason::Approved);
+        let result = agent.result(draft);
+        if !result.as_ref().is_some_and(ExecutionResult::fails_an_example) {
+            return Ok(StopReason::Approved);
+        }
+        FAILS_AN_EXAMPLE.clone_into(&mut review);
     }
     let values = [("report", failed), ("review", &review)];
     let revision = agent.write(Prompt::Revision, Some(draft), &values).await?;

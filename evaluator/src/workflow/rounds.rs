@@ -17,7 +17,7 @@ pub(super) struct Prompts {
 }
 
 /// Replaces a review that approves of a program that fails an example of the task.
-const FAILS_AN_EXAMPLE: &str =
+pub(super) const FAILS_AN_EXAMPLE: &str =
     "The code does not give the result that an example of the task shows.";
 
 /// Reviews and revises a program until its visible tests pass, the reviewer approves, a revision changes nothing, or

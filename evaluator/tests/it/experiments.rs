@@ -233,6 +233,45 @@ fn equal_greedy_calls_of_a_run_are_answered_once() {
 }
 
 #[test]
+fn a_search_runs_on_the_built_in_model() {
+    let project = project(TASKS);
+    let words = [
+        "compare",
+        "--base-only",
+        "--recipe",
+        "tiny.yaml",
+        "--set",
+        "evaluate.workflows=[beam]",
+        "--set",
+        "evaluate.beam={n: 2, beam_width: 2, num_iterations: 3}",
+        "--set",
+        "evaluate.budget.calls=64",
+    ];
+    let run = run_of(&project, &experiment(&project, &words).result());
+    let log = fs::read_to_string(run.join("trajectory.jsonl")).expect("a log");
+    let steps = log
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a line of JSON"));
+    let steps: Vec<Value> = steps.collect();
+    let calls = steps.iter().filter_map(|step| step["what"].get("call"));
+    let mut statements = 0;
+    for call in calls {
+        assert_eq!(call["expects"], "statement", "{call}");
+        let sum = call["log_probability"].as_f64().expect("a number");
+        let tokens = call["log_probability_tokens"].as_u64().expect("a number");
+        assert!(
+            sum <= 0.0 && tokens <= call["completion_tokens"].as_u64().expect("a number") + 1,
+            "{call}"
+        );
+        statements += 1;
+    }
+    assert!(
+        statements >= 4 * TASKS,
+        "each task begins with four: {statements}"
+    );
+}
+
+#[test]
 fn two_adapters_of_one_recipe_are_told_apart() {
     let project = project(TASKS);
     let adapter = "checkpoints/tiny/adapter";

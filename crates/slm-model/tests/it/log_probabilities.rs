@@ -163,3 +163,59 @@ fn temperature_and_nucleus_change_what_is_drawn_and_not_how_likely_it_is() {
         }
     }
 }
+
+#[test]
+fn the_log_probability_of_a_statement_is_that_of_its_tokens_alone() {
+    let (weights, runtimes) = runtimes("tiny-qwen2");
+    let tokenizer = weights.tokenizer().expect("tokenizer");
+    let prompt = tokenizer.encode("def f(x):\n").expect("ids");
+    let requests: Vec<Request> = (0..200)
+        .map(|seed| Request {
+            prompt: prompt.clone(),
+            max_new_tokens: 24,
+            sampling: Sampling {
+                temperature: 1.0,
+                top_p: 1.0,
+                top_k: None,
+            },
+            seed,
+            stop: Vec::new(),
+            adapter: (seed % 2 == 0).then_some(0),
+            asked: Asked {
+                completion: true,
+                first: Vec::new(),
+            },
+            one_statement: Some(4),
+        })
+        .collect();
+    let mut cut = 0;
+    for runtime in &runtimes {
+        let found = completions(&weights, runtime, &requests);
+        for (request, found) in requests.iter().zip(&found) {
+            let log_probability = found.log_probability.expect("it was asked for");
+            let kept = log_probability.tokens;
+            let text = |n: usize| tokenizer.decode(&found.tokens[..n], true).expect("text");
+            if found.finish != Finish::Stop
+                || kept == 0
+                || text(found.tokens.len()).len() == found.text.len()
+            {
+                continue;
+            }
+            // The statement ended before the last token: only the tokens that reach into it count.
+            cut += 1;
+            assert!(text(kept).len() >= found.text.len(), "{found:?}");
+            assert!(
+                kept == 0 || text(kept - 1).len() < found.text.len(),
+                "{found:?}"
+            );
+            let adapter = request.adapter.map(|_| &runtime.1);
+            let losses = runtime
+                .0
+                .answer_losses(&prompt, &found.tokens[..kept], adapter);
+            let sum: f64 = losses.iter().map(|&loss| -f64::from(loss)).sum();
+            let difference = (log_probability.sum - sum).abs();
+            assert!(difference < 1e-3, "{difference}: {found:?}");
+        }
+    }
+    assert!(cut >= 20, "few statements ended: {cut}");
+}

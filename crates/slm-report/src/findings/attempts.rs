@@ -114,7 +114,7 @@ impl Attempts {
         let solved_within = within.iter().map_while(|&most| solved(most));
         Self {
             workflow: of.name.to_owned(),
-            are_drafts: [Workflow::BestOfN, Workflow::Codet].contains(&workflow),
+            are_drafts: [Workflow::BestOfN, Workflow::Codet, Workflow::Beam].contains(&workflow),
             samples: n,
             without_program: of.samples().filter(|record| !has_program(record)).count(),
             unknown,

@@ -25,9 +25,13 @@ use super::request::Requests;
 use crate::backend::{Answer, Query};
 use crate::benchmark_file::load_tasks;
 use crate::dataset::calls::ask;
+use crate::experiment::learned;
 use crate::review_arguments::ReviewArguments;
 use faults::{Faults, Subject, make};
 use figures::{Document, Found, Observed};
+
+/// What to do about an adapter that has learned the functions.
+const HINT: &str = "measure the adapter on functions that it has not learned";
 
 /// Most bytes of the first line of a file of tasks.
 const MOST_LINE_BYTES: u64 = 16 << 20;
@@ -46,6 +50,9 @@ pub(super) fn run(tasks: &str, arguments: &ReviewArguments) -> Result<()> {
     if let Some(most) = arguments.max_tasks {
         set.tasks
             .truncate(usize::try_from(most).unwrap_or(usize::MAX));
+    }
+    if let Some(adapter) = model.as_ref().and_then(Model::adapter) {
+        learned::check_tasks(std::slice::from_ref(adapter), &set.tasks, Some(HINT))?;
     }
     let faults = make(
         &set,

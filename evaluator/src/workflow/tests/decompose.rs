@@ -8,6 +8,7 @@ use super::{
 use crate::backend::scripted::{Line, Scripted};
 use crate::backend::{Query, Speaker};
 use crate::workflow::event::{Event, What};
+use crate::workflow::rounds::FAILS_AN_EXAMPLE;
 use crate::workflow::trajectory::SpeakingAdapter;
 use slm_artifacts::{Expects, FormatFailure, StopReason};
 
@@ -130,11 +131,21 @@ fn without_functions_the_draft_is_revised_as_in_reflection() {
         Question::Review => Line::from("APPROVED"),
         _ => unsplit(query),
     };
-    let (finished, _) = World::new().run(Workflow::Decompose, approved);
+    // An approval of a program that fails an example of the task is a review that names this.
+    let (finished, events) = World::new().run(Workflow::Decompose, approved);
     assert_eq!(
         (finished.stop, body(&finished)),
-        (StopReason::Approved, ZERO)
+        (StopReason::TestsPassed, RIGHT)
     );
+    let request = &calls(&events)[3].messages;
+    let request = &request.last().expect("a message").content;
+    assert!(request.contains(FAILS_AN_EXAMPLE), "{request}");
+    let cannot_run = |query: &Query| match question(query) {
+        Question::Draft => Line::from("    return ("),
+        _ => approved(query),
+    };
+    let (finished, _) = World::new().run(Workflow::Decompose, cannot_run);
+    assert_eq!(finished.stop, StopReason::Approved);
     let without_bodies = |query: &Query| match question(query) {
         Question::Function => Line::from("    # later"),
         _ => splitter(ZERO, RIGHT)(query),
