@@ -104,7 +104,7 @@ impl Answering {
                     .collect()
             };
             let (loaded, spoken) = (load(adapters)?, load(speakers)?);
-            // After the shapes, whose mismatch says more.
+            // After the shapes, whose mismatch is the better message.
             for adapter in given.clone() {
                 adapter.check_base(name, Some(&base))?;
             }

@@ -13,7 +13,7 @@ fn ratings(project: &Project, words: &[&str]) -> Finished {
     finish(&mut project.command(env!("CARGO_BIN_EXE_evaluator"), &words))
 }
 
-/// A run of two workflows with programs of their own: `double` in `single`, `twice` in `reflection`; the last task has the same
+/// A run of two workflows with different programs: `double` in `single`, `twice` in `reflection`; the last task has the same
 /// program in both.
 fn rated() -> Project {
     let project = project();
@@ -88,7 +88,7 @@ fn raters_see_programs_alone_and_their_ratings_return_to_arm_and_workflow() {
     let text = found.to_string();
     says(&text, &["single", "reflection"]);
     let means = means(&found, "overall_quality");
-    // Two tasks of three have a program of its own in `reflection`: (1.5 + 1.5 + 4.5) / 3.
+    // Two tasks of three have another program in `reflection`: (1.5 + 1.5 + 4.5) / 3.
     assert_eq!(
         means,
         [("single".to_owned(), 4.5), ("reflection".to_owned(), 2.5)],

@@ -275,6 +275,9 @@ fn a_phase_that_hardly_any_trajectory_reached_is_named() {
     assert!(
         report
             .markdown
-            .contains("`review` of `multi_agent` was reached by 1 of 24.")
+            .contains("`review` of `multi_agent` was reached by 1 of 24, `test` of `multi_agent` was reached by 0 of 24.")
     );
+    // A phase that none reached is named, too.
+    let none = "| `multi_agent` | `complete` | 0 of 24 | below 5 % |";
+    assert!(report.markdown.contains(none));
 }
