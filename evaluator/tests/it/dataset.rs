@@ -10,7 +10,7 @@ use slm_report::ProgramMetrics;
 use crate::endpoint::{self, json_of, lines, run_of, server};
 use crate::fake_server::{Asked, FakeServer, Say, completion, text_only};
 use crate::support::{Finished, Project, finish, says};
-use crate::{compare, trained_project};
+use crate::{answer_tasks, trained_project};
 
 /// Answers to each task.
 const SAMPLES: usize = 8;
@@ -454,18 +454,11 @@ fn plans_are_kept_that_help_and_hold_no_code() {
 /// A run of the built-in model with two answers to each task, which are replaced: the tiny model solves nothing. `bodies` gives
 /// those of a task by its number, each with whether it passes.
 pub(crate) fn replaced(project: &Project, bodies: impl Fn(&str) -> [(String, bool); 2]) {
-    let words = [
-        "--base-only",
-        "--recipe",
-        "tiny.yaml",
-        "--set",
-        "evaluate.benchmarks=[{name: custom, path: tasks.jsonl}]",
-        "--set",
+    let settings = [
         "evaluate.samples_per_task=2",
-        "--set",
         "evaluate.sampling.temperature=1.0",
     ];
-    let run = run_of(project, &compare(project, &words).result());
+    let run = run_of(project, &answer_tasks(project, &settings).result());
     let mut records = lines(&run.join("records.jsonl"));
     for record in &mut records {
         let n = record["task_id"]

@@ -66,6 +66,22 @@ fn trained_project() -> Project {
     project
 }
 
+/// Answers the project's tasks with the base model, with further settings.
+fn answer_tasks(project: &Project, settings: &[&str]) -> Finished {
+    let words = [
+        "--base-only",
+        "--recipe",
+        "tiny.yaml",
+        "--set",
+        "evaluate.benchmarks=[{name: custom, path: tasks.jsonl}]",
+    ];
+    let settings = settings.iter().flat_map(|set| ["--set", *set]);
+    compare(
+        project,
+        &words.into_iter().chain(settings).collect::<Vec<_>>(),
+    )
+}
+
 /// Runs `evaluator compare` in a project, with further arguments.
 fn compare(project: &Project, words: &[&str]) -> Finished {
     // Answers of a few tokens: the tiny model writes nothing sensible anyway.

@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
+use crate::answer_tasks;
 use crate::dataset::project;
 use crate::endpoint::{json_of, lines, run_of};
 use crate::support::{Finished, Project, finish, says};
@@ -17,18 +18,11 @@ fn ratings(project: &Project, words: &[&str]) -> Finished {
 /// program in both.
 fn rated() -> Project {
     let project = project();
-    let words = [
-        "--base-only",
-        "--recipe",
-        "tiny.yaml",
-        "--set",
-        "evaluate.benchmarks=[{name: custom, path: tasks.jsonl}]",
-        "--set",
+    let settings = [
         "evaluate.workflows=[single, reflection]",
-        "--set",
         "evaluate.rounds=1",
     ];
-    let run = run_of(&project, &crate::compare(&project, &words).result());
+    let run = run_of(&project, &answer_tasks(&project, &settings).result());
     let mut records = lines(&run.join("records.jsonl"));
     for record in &mut records {
         let is_last = record["task_id"] == "own/3";

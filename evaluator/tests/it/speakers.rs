@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::compare;
+use crate::answer_tasks;
 use crate::dataset;
 use crate::endpoint::{json_of, lines, project, run_of, server};
 use crate::fake_server::{Say, completion, text_only};
@@ -10,22 +10,8 @@ use crate::support::{Finished, Project, copy_folder, says};
 
 /// `evaluator compare --base-only` in `reflection` on the project's tasks.
 fn reflect(project: &Project, settings: &[&str]) -> Finished {
-    let words = [
-        "--base-only",
-        "--recipe",
-        "tiny.yaml",
-        "--set",
-        "evaluate.benchmarks=[{name: custom, path: tasks.jsonl}]",
-        "--set",
-        "evaluate.workflows=[reflection]",
-        "--set",
-        "evaluate.rounds=1",
-    ];
-    let settings = settings.iter().flat_map(|set| ["--set", *set]);
-    compare(
-        project,
-        &words.into_iter().chain(settings).collect::<Vec<_>>(),
-    )
+    let own = ["evaluate.workflows=[reflection]", "evaluate.rounds=1"];
+    answer_tasks(project, &[&own, settings].concat())
 }
 
 /// The names of the speakers of all calls of a run, by role.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::dataset::{dataset, project, replaced, sampled};
 use crate::endpoint::{json_of, lines};
-use crate::support::says;
+use crate::support::{Project, says};
 
 /// Makes the data set with a seed, and returns its rows and its description.
 fn made(seed: &str) -> (Vec<Value>, Value) {
@@ -73,8 +73,8 @@ fn the_seed_draws_the_tasks_that_are_held_out() {
     assert!(drawn.len() > 1, "{drawn:?}");
 }
 
-#[test]
-fn a_verifier_is_measured_on_the_held_out_tasks() {
+/// A project with a run that has a program that passes and one that fails for each task.
+fn judged_project() -> Project {
     let project = project();
     replaced(&project, |n| {
         [
@@ -82,6 +82,12 @@ fn a_verifier_is_measured_on_the_held_out_tasks() {
             ("    return None\n".to_owned(), false),
         ]
     });
+    project
+}
+
+#[test]
+fn a_verifier_is_measured_on_the_held_out_tasks() {
+    let project = judged_project();
     let judged = |judge: &str| {
         let words = [
             "latest", "--to", "verifier", "-o", "judged", "--judge", judge, "--device", "cpu",
@@ -105,13 +111,7 @@ fn a_verifier_is_measured_on_the_held_out_tasks() {
 
 #[test]
 fn a_verifier_is_not_measured_on_tasks_that_it_learned() {
-    let project = project();
-    replaced(&project, |n| {
-        [
-            (format!("    return x + {n}\n"), true),
-            ("    return None\n".to_owned(), false),
-        ]
-    });
+    let project = judged_project();
     let judged = |seed: &str| {
         let words = [
             "latest", "--to", "verifier", "-o", "judged", "--judge", "tiny", "--device", "cpu",
