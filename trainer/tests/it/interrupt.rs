@@ -1,42 +1,44 @@
 //! Ctrl-C in every command that takes time: what is saved, the command that continues, exit code 130.
 
-use std::io::{BufRead, BufReader, Read};
+use std::fs::{self, File};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
-use std::thread::sleep;
-use std::time::Duration;
+use std::sync::mpsc;
+use std::thread::{self, sleep};
+use std::time::{Duration, Instant};
 
 use crate::support::{Project, says};
 
 const TRAINER: &str = env!("CARGO_BIN_EXE_trainer");
 
-/// Sends SIGINT to a command as soon as a line of its stderr contains `at`, or after a delay without `at`, and returns
-/// all that it wrote to stderr.
-fn interrupted(mut command: Command, at: Option<&str>) -> String {
+/// Sends SIGINT to a command once `ready`, which is given what the command has written to stderr, and returns all that
+/// it wrote there.
+fn interrupted(mut command: Command, mut ready: impl FnMut(&str) -> bool) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("stderr");
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
+        .stderr(File::create(&path).expect("a file"))
         .spawn()
         .expect("the trainer starts");
-    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
-    let mut text = String::new();
-    if let Some(at) = at {
-        while !text.contains(at) {
-            let read = stderr.read_line(&mut text).expect("text");
-            assert!(read > 0, "`{at}` was never printed: {text}");
-        }
-    } else {
-        sleep(Duration::from_millis(1500));
+    // Kept open: some of the commands end with their input.
+    let stdin = child.stdin.take();
+    let text = || fs::read_to_string(&path).expect("text");
+    let started = Instant::now();
+    while !ready(&text()) {
+        let is_running = child.try_wait().expect("a child").is_none();
+        assert!(is_running, "it ended before it was stopped: {}", text());
+        assert!(started.elapsed() < Duration::from_mins(2), "{}", text());
+        sleep(Duration::from_millis(5));
     }
-    let is_running = child.try_wait().expect("a child").is_none();
-    assert!(is_running, "it ended before it was stopped: {text}");
     let pid = child.id().to_string();
     let kill = Command::new("kill").args(["-INT", &pid]).status();
     assert!(kill.expect("kill runs").success());
-    stderr.read_to_string(&mut text).expect("text");
-    assert_eq!(child.wait().expect("a child").code(), Some(130), "{text}");
-    text
+    let code = child.wait().expect("a child").code();
+    drop(stdin);
+    assert_eq!(code, Some(130), "{}", text());
+    text()
 }
 
 /// Returns the end of a stopped command's output when nothing was saved.
@@ -44,10 +46,15 @@ fn nothing_saved(words: &str) -> String {
     format!("interrupted: nothing was saved\nhint: start again with `{TRAINER} {words}`\n")
 }
 
-fn fifo(project: &Project, name: &str) {
+/// Makes a named pipe that never ends. The receiver gets a value once a command reads it.
+fn endless(project: &Project, name: &str) -> mpsc::Receiver<File> {
     let path = project.path(name);
     let made = Command::new("mkfifo").arg(&path).status();
     assert!(made.expect("mkfifo runs").success());
+    let (send, receive) = mpsc::channel();
+    // Opening it waits for a reader.
+    thread::spawn(move || send.send(File::options().write(true).open(path).expect("a pipe")));
+    receive
 }
 
 #[test]
@@ -65,7 +72,7 @@ fn a_command_that_has_saved_nothing_says_so_and_how_to_start_again() {
         ("doctor --device cpu", "checking "),
     ] {
         let command = project.command(TRAINER, &words.split(' ').collect::<Vec<_>>());
-        let stderr = interrupted(command, Some(at));
+        let stderr = interrupted(command, |text| text.contains(at));
         assert!(stderr.ends_with(&nothing_saved(words)), "{stderr}");
     }
 }
@@ -73,17 +80,23 @@ fn a_command_that_has_saved_nothing_says_so_and_how_to_start_again() {
 #[test]
 fn commands_that_write_a_model_say_that_nothing_is_saved() {
     let project = Project::new();
-    // Reading it never ends.
-    fifo(&project, "endless.yaml");
     project.write("checkpoints/tiny/adapter/adapter_config.json", "{}");
-    for words in [
-        "merge endless.yaml checkpoints/tiny/adapter merged",
-        "export endless.yaml checkpoints/tiny/adapter --to gguf adapter.gguf",
-        "validate endless.yaml",
-        "data endless.yaml",
+    for (name, words) in [
+        ("a.yaml", "merge a.yaml checkpoints/tiny/adapter merged"),
+        (
+            "b.yaml",
+            "export b.yaml checkpoints/tiny/adapter --to gguf adapter.gguf",
+        ),
+        ("c.yaml", "validate c.yaml"),
+        ("d.yaml", "data d.yaml"),
     ] {
+        let readers = endless(&project, name);
         let command = project.command(TRAINER, &words.split(' ').collect::<Vec<_>>());
-        let stderr = interrupted(command, None);
+        let mut pipe = None;
+        let stderr = interrupted(command, |_| {
+            pipe = pipe.take().or_else(|| readers.try_recv().ok());
+            pipe.is_some()
+        });
         assert!(stderr.ends_with(&nothing_saved(words)), "{stderr}");
     }
     project.assert_no_parts();
@@ -94,13 +107,18 @@ fn a_fetch_that_is_stopped_keeps_what_it_has() {
     let project = Project::new();
     // A hub that accepts connections and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    silent.set_nonblocking(true).expect("a socket");
     let address = format!("http://{}", silent.local_addr().expect("an address"));
     let words = "fetch tiny.yaml --set model.name_or_path=hf:some/model";
     let mut command = project.command(TRAINER, &words.split(' ').collect::<Vec<_>>());
     command
         .env("HF_HUB_OFFLINE", "0")
         .env("HF_ENDPOINT", address);
-    let stderr = interrupted(command, None);
+    let mut connection = None;
+    let stderr = interrupted(command, |_| {
+        connection = connection.take().or_else(|| silent.accept().ok());
+        connection.is_some()
+    });
     let end = format!(
         "interrupted: complete and partial downloads are kept\nhint: continue with `{TRAINER} {words}`\n"
     );
@@ -112,27 +130,12 @@ fn a_training_saves_its_step_and_names_the_command_without_restart() {
     let project = Project::new();
     let words = "fit tiny.yaml --device cpu --restart --set train.max_steps=100000 \
                  --set output.save_steps=100000";
-    let mut child = project
-        .command(TRAINER, &words.split(' ').collect::<Vec<_>>())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the trainer starts");
-    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
-    let mut text = String::new();
-    while !text.contains("adapter  ") {
-        assert!(stderr.read_line(&mut text).expect("text") > 0, "{text}");
-    }
-    let pid = child.id().to_string();
-    let kill = || {
-        Command::new("kill")
-            .args(["-INT", &pid])
-            .status()
-            .expect("kill runs")
-    };
-    assert!(kill().success());
-    stderr.read_to_string(&mut text).expect("text");
-    assert_eq!(child.wait().expect("a child").code(), Some(130), "{text}");
+    let command = project.command(TRAINER, &words.split(' ').collect::<Vec<_>>());
+    // From its first step on, the training finishes the current one before it stops.
+    let log = project.path("checkpoints/tiny/log.jsonl");
+    let text = interrupted(command, |_| {
+        fs::metadata(&log).is_ok_and(|log| log.len() > 0)
+    });
     // The current step is finished and saved; --restart would discard it.
     let without = words.replace(" --restart", "");
     says(
