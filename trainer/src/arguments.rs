@@ -8,7 +8,7 @@ use slm_config::{ROW_FORMATS, RowFormat};
 use slm_model::{DeviceChoice, NamedShape, SyntheticType};
 
 use crate::cards::Card;
-use crate::export_types::{ExportFormat, GgufWeights, MergedType};
+use crate::export_types::{ExportFormat, ExportType, MergedType};
 use crate::fim_arguments::FimArguments;
 use crate::recipes_arguments::{RECIPES_EXAMPLES, RecipesArguments};
 
@@ -208,13 +208,15 @@ result is not quantised again.";
 const EXPORT_EXAMPLES: &str = "\
 Examples:
   trainer export recipes/quickstart.yaml checkpoints/quickstart/adapter --to gguf adapter.gguf
-  trainer export recipes/quickstart.yaml checkpoints/quickstart/adapter --to peft adapter-copy
+  trainer export recipes/quickstart.yaml checkpoints/quickstart/adapter --to peft small-adapter --type bf16
   trainer export recipes/quickstart.yaml checkpoints/quickstart/adapter --to merged-gguf merged.gguf --type q4_k_m
 
 peft: for PEFT and vLLM. gguf: for llama.cpp's --lora, beside a GGUF file of the base model. merged: as `trainer \
-merge`. merged-gguf: base model and adapter as one GGUF file, with a Modelfile for Ollama beside it. --type quantises \
-all weights of that file: q8_0 in 8 bits, q4_k_m in llama.cpp's mix of 4 and 6 bits. Without it, a base model that is a \
-GGUF file keeps its types, with the adapted weights in half precision, and others are written in half precision.";
+merge`. merged-gguf: base model and adapter as one GGUF file, with a Modelfile for Ollama beside it.
+
+--type is one of f32, bf16 and f16 for peft (default: a copy of the adapter) and merged (default: bf16), and of f16, q8_0 \
+(8 bits) and q4_k_m (llama.cpp's mix of 4 and 6 bits) for merged-gguf. Without it, a base model that is a GGUF file keeps \
+its types, with the adapted weights in half precision, and others are written in half precision.";
 
 const DEVICES_EXAMPLES: &str = "\
 Examples:
@@ -562,9 +564,9 @@ pub(crate) struct ExportArguments {
     /// Output format
     #[arg(long, value_name = "FORMAT")]
     pub(crate) to: ExportFormat,
-    /// Type of all weights, for merged-gguf
+    /// Type of all weights, if the format has a choice
     #[arg(long = "type", value_name = "TYPE")]
-    pub(crate) kind: Option<GgufWeights>,
+    pub(crate) kind: Option<ExportType>,
 }
 
 /// Parses the name of a format for files of rows, as spelled in a recipe.

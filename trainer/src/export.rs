@@ -13,7 +13,7 @@ use slm_model::{
 };
 
 use crate::arguments::{ExportArguments, MergeArguments, RecipeArguments};
-use crate::export_types::{ExportFormat, GgufWeights, MergedType};
+use crate::export_types::{ExportFormat, ExportType};
 use crate::folder::{commit_file, commit_folder, replace_file};
 use crate::setup::{Setup, adapter_folder};
 
@@ -25,7 +25,7 @@ pub(crate) fn merge(arguments: &MergeArguments) -> Result<(), Failure> {
         output,
         dtype,
     } = arguments;
-    Ok(write_model(recipe, adapter, output, *dtype)?)
+    Ok(write_model(recipe, adapter, output, (*dtype).into())?)
 }
 
 /// Writes an adapter in another program's format.
@@ -37,16 +37,25 @@ pub(crate) fn run(arguments: &ExportArguments) -> Result<(), Failure> {
         to,
         kind,
     } = arguments;
-    if kind.is_some() && *to != ExportFormat::MergedGguf {
-        let text = "--type is for `--to merged-gguf` alone\n\
-                    hint: omit it, or merge with `trainer merge --dtype`";
-        return Err(anyhow::Error::from(UserMistake(text.to_owned())).into());
-    }
+    let tensors = || kind.map(ExportType::of_tensors).transpose();
     match to {
-        ExportFormat::Merged => write_model(recipe, adapter, output, MergedType::Bf16)?,
+        ExportFormat::Merged => {
+            let dtype = tensors()?;
+            write_model(recipe, adapter, output, dtype.unwrap_or(WeightType::Bf16))?;
+        }
+        ExportFormat::Gguf if kind.is_some() => {
+            let text = "--type is not for `--to gguf`, whose adapters are in single precision\nhint: omit it";
+            return Err(anyhow::Error::from(UserMistake(text.to_owned())).into());
+        }
         ExportFormat::Gguf => write_gguf(recipe, adapter, output)?,
-        ExportFormat::Peft => write_peft(recipe, adapter, output)?,
-        ExportFormat::MergedGguf => write_model_gguf(recipe, adapter, output, *kind)?,
+        ExportFormat::Peft => {
+            let dtype = tensors()?;
+            write_peft(recipe, adapter, output, dtype)?;
+        }
+        ExportFormat::MergedGguf => {
+            let kind = kind.map(ExportType::of_gguf).transpose()?;
+            write_model_gguf(recipe, adapter, output, kind)?;
+        }
     }
     Ok(())
 }
@@ -82,14 +91,9 @@ fn write_model(
     recipe: &RecipeArguments,
     adapter: &Path,
     output: &Path,
-    dtype: MergedType,
+    dtype: WeightType,
 ) -> Result<()> {
     let (setup, LoadedAdapter { adapter, .. }) = open(recipe, adapter, output)?;
-    let dtype = match dtype {
-        MergedType::Bf16 => WeightType::Bf16,
-        MergedType::F16 => WeightType::F16,
-        MergedType::F32 => WeightType::F32,
-    };
     let template = template_of(&setup)?;
     let mut progress = Progress::new("merging", 0, "tensors");
     commit_folder(output, |part| {
@@ -133,7 +137,7 @@ fn write_model_gguf(
     recipe: &RecipeArguments,
     adapter: &Path,
     output: &Path,
-    kind: Option<GgufWeights>,
+    kind: Option<GgufType>,
 ) -> Result<()> {
     let modelfile = modelfile_of(output);
     if modelfile == *output {
@@ -153,11 +157,7 @@ fn write_model_gguf(
     let template = template_of(&setup)?;
     let base_name = setup.recipe.model.base_model_name().trim_end_matches('/');
     let new = NewGguf {
-        kind: kind.map(|kind| match kind {
-            GgufWeights::F16 => GgufType::F16,
-            GgufWeights::Q8 => GgufType::Q8_0,
-            GgufWeights::Q4KM => GgufType::Q4KM,
-        }),
+        kind,
         // Without the owner of a repository, or the folders of a path.
         name: base_name.rsplit('/').next().unwrap_or(base_name),
         chat_template: template.as_deref(),
@@ -197,20 +197,32 @@ fn merge_error(error: MergeError) -> anyhow::Error {
     }
 }
 
-/// Copies the two files that PEFT reads, after checking the adapter against the base model.
-fn write_peft(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> Result<()> {
+/// Writes the two files that PEFT reads, after checking the adapter against the base model: with `dtype` the tensors are
+/// rounded to it, without it they are copied.
+fn write_peft(
+    recipe: &RecipeArguments,
+    adapter: &Path,
+    output: &Path,
+    dtype: Option<WeightType>,
+) -> Result<()> {
     let adapter = adapter_folder(adapter)?;
     let (_, loaded) = open(recipe, &adapter, output)?;
     commit_folder(output, |part| {
-        if loaded.has_wrapped_names {
-            let settings = Adapter::settings(&adapter)?;
-            return Ok(loaded
-                .adapter
-                .save(part, &settings.lora, &settings.origin)?);
-        }
-        for name in [AdapterFolder::CONFIG, AdapterFolder::WEIGHTS] {
+        let copy = |name| {
             std::fs::copy(adapter.join(name), part.join(name))
-                .with_context(|| format!("cannot copy {name}"))?;
+                .with_context(|| format!("cannot copy {name}"))
+        };
+        let is_renamed = loaded.has_wrapped_names;
+        if is_renamed {
+            let settings = Adapter::settings(&adapter)?;
+            let (lora, origin) = (&settings.lora, &settings.origin);
+            loaded.adapter.save_settings(part, lora, origin)?;
+        } else {
+            copy(AdapterFolder::CONFIG)?;
+        }
+        match dtype.or(is_renamed.then_some(WeightType::F32)) {
+            Some(dtype) => loaded.adapter.save_weights(part, dtype)?,
+            None => drop(copy(AdapterFolder::WEIGHTS)?),
         }
         Ok(())
     })?;

@@ -14,12 +14,12 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
 
-use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use slm_artifacts::AdapterFolder;
 
 use crate::config::ModelConfig;
 use crate::lora::{Adapter, LoraSettings, SavedModule, on_host};
+use crate::merge::WeightType;
 use crate::weight_file::HostTensor;
 use gguf::write_adapter;
 use written_settings::config_of;
@@ -133,7 +133,7 @@ fn io_error(path: &Path) -> impl FnOnce(std::io::Error) -> AdapterError {
 }
 
 impl Adapter {
-    /// Writes the adapter's two files into an existing folder.
+    /// Writes the adapter's two files into an existing folder, in single precision.
     ///
     /// The write is not atomic: write into a temporary folder and rename that.
     ///
@@ -145,7 +145,33 @@ impl Adapter {
         settings: &LoraSettings,
         origin: &AdapterOrigin,
     ) -> Result<(), AdapterError> {
-        let mut tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)> = BTreeMap::new();
+        self.save_settings(folder, settings, origin)?;
+        self.save_weights(folder, WeightType::F32)
+    }
+
+    /// Writes the settings of [`save`](Self::save) alone.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save_settings(
+        &self,
+        folder: &Path,
+        settings: &LoraSettings,
+        origin: &AdapterOrigin,
+    ) -> Result<(), AdapterError> {
+        let path = folder.join(CONFIG_FILE);
+        let config = config_of(self, settings, origin);
+        let text = serde_json::to_string_pretty(&config)
+            .unwrap_or_else(|e| unreachable!("plain JSON: {e}"));
+        std::fs::write(&path, text + "\n").map_err(io_error(&path))
+    }
+
+    /// Writes the tensors of [`save`](Self::save) alone, in this type.
+    ///
+    /// # Errors
+    /// The file cannot be written, or a value is too large for half precision.
+    pub fn save_weights(&self, folder: &Path, dtype: WeightType) -> Result<(), AdapterError> {
+        let mut tensors = BTreeMap::new();
         for (layer, target, pair) in self.pairs() {
             let mut parts = vec![
                 ("lora_A.weight", pair.host_a()),
@@ -154,38 +180,46 @@ impl Adapter {
             parts.extend(pair.host_magnitude().map(|m| (MAGNITUDE, m)));
             parts.extend(pair.host_bias().map(|bias| (BIAS, bias)));
             for (name, HostTensor { shape, values }) in parts {
-                let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
                 let name = format!("{PREFIX}{}.{name}", target.module_path(layer));
-                tensors.insert(name, (shape, bytes));
+                tensors.insert(name, (shape, values));
             }
         }
         for (module, weight) in self.modules_to_save.iter() {
             let HostTensor { shape, values } = on_host(weight.val());
-            let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-            tensors.insert(format!("{WRAPPER}{}", module.tensor_name()), (shape, bytes));
+            tensors.insert(
+                format!("{WRAPPER}{}", module.tensor_name()),
+                (shape, values),
+            );
         }
         let mut changes = BTreeMap::new();
         vocabulary::add_tensors(self, &mut changes);
         for (name, HostTensor { shape, values }) in changes {
-            let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-            tensors.insert(name, (shape, bytes));
+            tensors.insert(name, (shape, values));
         }
         let path = folder.join(WEIGHTS_FILE);
-        let views = tensors.iter().map(|(name, (shape, bytes))| {
-            let view = TensorView::new(Dtype::F32, shape.clone(), bytes)
+        if let Some((name, _)) = tensors
+            .iter()
+            .find(|(_, (_, values))| dtype.overflows(values))
+        {
+            return Err(AdapterError::Refused {
+                path: path.display().to_string(),
+                problem: format!("tensor `{name}` contains values beyond half precision"),
+                hint: "write it as bf16 or f32".to_owned(),
+            });
+        }
+        let tensors = tensors
+            .into_iter()
+            .map(|(name, (shape, values))| (name, shape, dtype.bytes(&values)));
+        let tensors: Vec<_> = tensors.collect();
+        let views = tensors.iter().map(|(name, shape, bytes)| {
+            let view = TensorView::new(dtype.of_file(), shape.clone(), bytes)
                 .unwrap_or_else(|e| unreachable!("shape and bytes come from one tensor: {e}"));
             (name.as_str(), view)
         });
         let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
         let bytes = safetensors::serialize(views, Some(metadata))
             .unwrap_or_else(|e| unreachable!("names are unique and shapes right: {e}"));
-        std::fs::write(&path, bytes).map_err(io_error(&path))?;
-
-        let path = folder.join(CONFIG_FILE);
-        let config = config_of(self, settings, origin);
-        let text = serde_json::to_string_pretty(&config)
-            .unwrap_or_else(|e| unreachable!("plain JSON: {e}"));
-        std::fs::write(&path, text + "\n").map_err(io_error(&path))
+        std::fs::write(&path, bytes).map_err(io_error(&path))
     }
 
     /// Writes the adapter as a GGUF file for llama.cpp, for a base model with this configuration.

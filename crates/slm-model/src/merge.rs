@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
 use rayon::prelude::*;
+use safetensors::Dtype;
 use serde_json::{Map, Value, json};
 
 use crate::config::ConfigError;
@@ -34,7 +35,7 @@ const COPIED: [&str; 9] = [
     "generation_config.json",
 ];
 
-/// Dtype of the merged weights.
+/// Type of written weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WeightType {
     /// bfloat16.
@@ -54,12 +55,12 @@ impl WeightType {
         }
     }
 
-    /// The name in a safetensors header.
-    fn header_name(self) -> &'static str {
+    /// The type as safetensors files name it.
+    pub(crate) fn of_file(self) -> Dtype {
         match self {
-            Self::Bf16 => "BF16",
-            Self::F16 => "F16",
-            Self::F32 => "F32",
+            Self::Bf16 => Dtype::BF16,
+            Self::F16 => Dtype::F16,
+            Self::F32 => Dtype::F32,
         }
     }
 
@@ -72,7 +73,13 @@ impl WeightType {
         }
     }
 
-    fn bytes(self, values: &[f32]) -> Vec<u8> {
+    /// Whether one of the values becomes infinite in this type.
+    pub(crate) fn overflows(self, values: &[f32]) -> bool {
+        self == Self::F16 && values.iter().any(|v| v.abs() > f16::MAX.to_f32())
+    }
+
+    /// The values, rounded to the nearest (ties to even), in little-endian order.
+    pub(crate) fn bytes(self, values: &[f32]) -> Vec<u8> {
         match self {
             Self::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
             Self::F16 => values
@@ -192,8 +199,7 @@ pub fn write_merged(
     for (name, shape) in &tensors {
         let start = end;
         end += shape.iter().product::<usize>() * dtype.width();
-        let entry =
-            json!({"dtype": dtype.header_name(), "shape": shape, "data_offsets": [start, end]});
+        let entry = json!({"dtype": dtype.of_file(), "shape": shape, "data_offsets": [start, end]});
         header.insert(name.clone(), entry);
     }
     let mut header = Value::Object(header).to_string().into_bytes();
@@ -209,8 +215,7 @@ pub fn write_merged(
         .map_err(failed())?;
     for (done, (name, _)) in tensors.iter().enumerate() {
         let tensor = merged_tensor(weights, adapter, name)?;
-        let too_large = |v: &f32| v.abs() > f16::MAX.to_f32();
-        if dtype == WeightType::F16 && tensor.values.iter().any(too_large) {
+        if dtype.overflows(&tensor.values) {
             return Err(MergeError::Overflow {
                 tensor: name.clone(),
                 hint: "merge as bf16 or f32",

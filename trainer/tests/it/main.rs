@@ -14,6 +14,7 @@ mod devices;
 mod documents;
 #[path = "../../../crates/slm-cli/tests/support/energy.rs"]
 mod energy;
+mod export;
 #[allow(dead_code, reason = "the hub's own tests use the rest")]
 #[path = "../../../crates/slm-hub/tests/support/mod.rs"]
 mod fake_hub;

@@ -1,4 +1,4 @@
-//! The smaller commands: plan, generate, devices, merge and export.
+//! The smaller commands: plan, generate and devices.
 
 use std::fs;
 
@@ -52,18 +52,6 @@ fn a_plan_adds_up_and_says_whether_it_fits() {
         !project.path("checkpoints").exists(),
         "a plan leaves nothing behind"
     );
-}
-
-#[test]
-fn an_adapter_is_exported_by_the_name_of_its_training() {
-    let project = Project::new();
-    fit(&project, &[]).result();
-    for format in ["peft", "gguf", "merged"] {
-        let output = format!("{format}-output");
-        let words = ["export", "tiny.yaml", "tiny", "--to", format, &output];
-        run(&project, &words).result();
-        assert!(project.path(&output).exists(), "{format}");
-    }
 }
 
 #[test]
@@ -173,91 +161,6 @@ fn an_adapter_of_another_base_is_refused_by_every_command_that_takes_one() {
 fn devices_always_name_the_cpu() {
     let shown = run(&Project::new(), &["devices"]).result();
     says(&shown, &["cpu ", " threads", "auto "]);
-}
-
-#[test]
-fn a_merged_model_computes_what_base_and_adapter_compute_together() {
-    let project = Project::new();
-    let words = [
-        "--set",
-        "train.learning_rate=1e-2",
-        "--set",
-        "data.val_size=0.4",
-    ];
-    fit(&project, &words).result();
-    let adapter = "checkpoints/tiny/adapter";
-    let merge = ["merge", "tiny.yaml", adapter, "merged", "--dtype", "f32"];
-    assert_eq!(run(&project, &merge).result(), "model: merged\n");
-    let loss = |words: &[&str]| -> f64 {
-        let words = [
-            &[
-                "validate",
-                "tiny.yaml",
-                "--json",
-                "--set",
-                "data.val_size=0.4",
-            ],
-            words,
-        ]
-        .concat();
-        let report: Value = serde_json::from_str(&run(&project, &words).result()).expect("JSON");
-        report["loss"].as_f64().expect("a loss")
-    };
-    let (base, apart) = (loss(&[]), loss(&["--adapter", adapter]));
-    let together = loss(&["--set", "model.name_or_path=merged"]);
-    assert!((together - apart).abs() < 1e-5, "{together} for {apart}");
-    assert!((base - apart).abs() > 1e-3, "the adapter changes nothing");
-
-    says(
-        &run(&project, &merge).error(2),
-        &["merged already exists", "hint: "],
-    );
-    let config: Value = serde_json::from_str(&project.read("merged/config.json")).expect("JSON");
-    assert_eq!(config["torch_dtype"], "float32");
-    project.assert_no_parts();
-}
-
-#[test]
-fn an_export_is_refused_for_the_adapter_of_another_base_and_writes_what_was_asked_for() {
-    let project = Project::new();
-    fit(&project, &[]).result();
-    let adapter = "checkpoints/tiny/adapter";
-    let export = |to: &str, output: &str| {
-        run(
-            &project,
-            &["export", "tiny.yaml", adapter, "--to", to, output],
-        )
-    };
-    assert_eq!(
-        export("gguf", "adapter.gguf").result(),
-        "adapter: adapter.gguf\n"
-    );
-    assert_eq!(project.bytes("adapter.gguf")[..4], *b"GGUF");
-    export("peft", "copy").result();
-    assert!(
-        project.bytes("copy/adapter_model.safetensors")
-            == project.bytes("checkpoints/tiny/adapter/adapter_model.safetensors")
-    );
-    export("merged", "merged").result();
-    assert!(project.path("merged/tokenizer.json").exists());
-
-    let config = project.read(&format!("{adapter}/adapter_config.json"));
-    fs::create_dir(project.path("other")).expect("a folder");
-    project.write(
-        "other/adapter_config.json",
-        config.replace("\"r\": 4", "\"r\": 2"),
-    );
-    project.write(
-        "other/adapter_model.safetensors",
-        project.bytes(&format!("{adapter}/adapter_model.safetensors")),
-    );
-    let words = ["export", "tiny.yaml", "other", "--to", "gguf", "other.gguf"];
-    says(
-        &run(&project, &words).error(2),
-        &["adapter does not fit base model `tiny/qwen2`"],
-    );
-    assert!(!project.path("other.gguf").exists());
-    project.assert_no_parts();
 }
 
 #[test]
@@ -374,82 +277,4 @@ fn commands_that_read_no_data_want_none_in_the_recipe() {
             &["`data.datasets` is missing, allowed: at least one data set"],
         );
     }
-}
-
-#[test]
-fn what_llama_cpp_cannot_apply_is_refused_and_can_be_merged() {
-    let project = Project::new();
-    fit(&project, &["--set", "lora.use_dora=true"]).result();
-    let adapter = "checkpoints/tiny/adapter";
-    let export = |to: &str, output: &str, more: &[&str]| {
-        let words = ["export", "tiny.yaml", adapter, "--to", to, output];
-        run(&project, &[&words[..], more].concat())
-    };
-    says(
-        &export("gguf", "adapter.gguf", &[]).error(2),
-        &[
-            "`use_dora` = true is not supported",
-            "hint: llama.cpp does not support such adapters",
-        ],
-    );
-    says(
-        &export("gguf", "adapter.gguf", &["--type", "q8_0"]).error(2),
-        &["--type is for `--to merged-gguf` alone", "hint: "],
-    );
-    assert!(!project.path("adapter.gguf").exists());
-    export("merged", "merged", &[]).result();
-    assert!(project.path("merged/model.safetensors").exists());
-
-    fs::copy(golden("gguf/tiny-qwen2.gguf"), project.path("base.gguf")).expect("a copy");
-    let of_file = [
-        "--set",
-        "model.name_or_path=base.gguf",
-        "--set",
-        "data.max_seq_length=256",
-    ];
-    assert_eq!(
-        export("merged-gguf", "merged.gguf", &of_file).result(),
-        "model: merged.gguf\nfor Ollama: merged.Modelfile\n"
-    );
-    let generate = |model: &str, more: &[&str]| {
-        let set = format!("model.name_or_path={model}");
-        let words = [
-            "generate",
-            "tiny.yaml",
-            "--prompt",
-            "def f(x):",
-            "--max-new-tokens",
-            "8",
-        ];
-        let words = [&words[..], &["--set", &set], &of_file[2..], more].concat();
-        run(&project, &words).result()
-    };
-    assert_eq!(
-        generate("merged.gguf", &[]),
-        generate("base.gguf", &["--adapter", adapter])
-    );
-    let modelfile = fs::read_to_string(project.path("merged.Modelfile")).expect("written");
-    says(
-        &modelfile,
-        &[
-            "FROM ./merged.gguf\n",
-            "TEMPLATE",
-            "PARAMETER stop \"<|im_end|>\"\n",
-        ],
-    );
-    // A file of someone else is not overwritten, and nothing is written beside it.
-    fs::write(project.path("small.Modelfile"), "FROM x").expect("written");
-    let small = ["--type", "q4_k_m"];
-    says(
-        &export("merged-gguf", "small.gguf", &small).error(2),
-        &["small.Modelfile already exists", "hint: "],
-    );
-    assert!(!project.path("small.gguf").exists());
-    fs::remove_file(project.path("small.Modelfile")).expect("removed");
-    // A folder in Hugging Face's layout.
-    export("merged-gguf", "small.gguf", &small).result();
-    assert!(generate("small.gguf", &[]).ends_with('\n'));
-    let size = |name: &str| fs::metadata(project.path(name)).expect("written").len();
-    assert!(size("small.gguf") < size("merged.gguf"));
-    project.assert_no_parts();
 }
