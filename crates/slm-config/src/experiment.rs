@@ -21,7 +21,8 @@ pub struct Hypothesis requires {
     effect: f64 => Kind::from_to(-100.0, 100.0);
     /// Most points of pass rate that the change may cost (`h1` and `h2`). For `h1`, a verdict *supported* then requires that
     /// the whole 95 % interval of the change of pass rate is at or above minus this; the smallest margin of its rows counts.
-    pass_rate_margin: Option<f64> => Kind::from_to(0.0, 100.0), absent "2 for `h2`; for `h1` the pass rate is not tested";
+    /// A row on `pass_rate` has none.
+    pass_rate_margin: Option<f64> => Kind::from_to(0.0, 100.0), absent "2 for `h2`; for `h1` a loss of pass rate is not tested";
     /// Who set the effect. Written into resolved copies of recipes, not for recipes written by hand. `null` in copies written
     /// by an earlier version, which did not record it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -111,7 +112,7 @@ words! {
 /// Name of a hypothesis.
 #[derive(PartialOrd, Ord)]
 pub enum HypothesisId {
-    /// The adapter's code is more maintainable than the base model's.
+    /// The adapter's code is more maintainable than the base model's, or passes more tests.
     H1 = "h1",
     /// Temperature and top-p change the complexity of the code, at no cost in pass rate.
     H2 = "h2",
@@ -132,6 +133,7 @@ impl HypothesisId {
                 HypothesisMetric::ReliabilityFindings,
                 HypothesisMetric::Smells,
                 HypothesisMetric::DebtMinutes,
+                HypothesisMetric::PassRate,
             ],
             Self::H2 => &[HypothesisMetric::CyclomaticComplexity],
             Self::H3 => &[HypothesisMetric::PassRate],
@@ -158,7 +160,7 @@ pub enum HypothesisMetric {
     DebtMinutes = "debt_minutes",
     /// Cyclomatic complexity of programs that pass their tests; best sampling minus the recipe's.
     CyclomaticComplexity = "cyclomatic_complexity",
-    /// Tasks whose tests all pass, in percent; multi-agent minus reflection.
+    /// Tasks whose tests all pass, in percent; adapter minus base model (`h1`), or multi-agent minus reflection (`h3`).
     PassRate = "pass_rate",
 }
 }

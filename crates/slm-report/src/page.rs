@@ -300,7 +300,7 @@ mod tests {
     use pulldown_cmark::{Event, Options, Parser};
     use serde_json::Value;
     use slm_artifacts::{ContaminationSearch, Verdict};
-    use slm_config::{Evaluate, Workflow};
+    use slm_config::{Evaluate, HypothesisMetric, Workflow};
     use slm_hub::{Kind, Provenance};
     use slm_metrics::syntax::{BleuCounts, LineUse};
 
@@ -417,6 +417,7 @@ mod tests {
             tasks: vec!["starter/00".to_owned()],
         });
         run.plan.hypotheses[0].pass_rate_margin = Some(2.0);
+        run.plan.hypotheses[1].metric = HypothesisMetric::PassRate;
         let human = ProgramMetrics::measure("x = 1\n", "");
         run.human
             .extend(human.map(|of| ("starter/00".to_owned(), of)));

@@ -48,12 +48,17 @@ impl Check {
                 let allowed = "below 0, since less of this metric is better";
                 self.require(*effect < 0.0, &key, effect, allowed);
             }
-            if let Some(margin) = *pass_rate_margin
-                && *id == HypothesisId::H3
-            {
+            let is_its_own_gate = *id == HypothesisId::H1 && *metric == HypothesisMetric::PassRate;
+            if is_its_own_gate {
+                let allowed = "above 0, since more is better; `pass_rate_margin` of a row on another metric allows a loss";
+                self.require(*effect > 0.0, &key, effect, allowed);
+            }
+            if let Some(margin) = *pass_rate_margin {
                 let key = format!("{at}.pass_rate_margin");
                 let allowed = "nothing, since it belongs to h1 and h2";
-                self.require(false, &key, margin, allowed);
+                self.require(*id != HypothesisId::H3, &key, margin, allowed);
+                let allowed = "nothing, since the row itself tests the pass rate";
+                self.require(!is_its_own_gate, &key, margin, allowed);
             }
         }
     }

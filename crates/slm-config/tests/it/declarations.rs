@@ -1,8 +1,8 @@
-//! Who set the effects that a run is to show: the recipe, `--set`, or nobody.
+//! Who set the effects that a run is to show: the recipe, `--set`, or nobody; and which effects h1 may declare.
 
 use slm_config::Declared;
 
-use crate::{SMALLEST, parse};
+use crate::{SMALLEST, error, parse};
 
 /// Asserts who set the effect of each row, as read and again as read from the resolved copy.
 fn check(evaluate: &str, overrides: &[&str], expected: &[Option<Declared>]) {
@@ -86,4 +86,38 @@ fn h1_may_declare_complexity_findings_and_debt_with_a_margin_of_the_pass_rate() 
         &[],
         &[RECIPE; 5],
     );
+}
+
+#[test]
+fn h1_may_declare_the_pass_rate_in_each_workflow_beside_the_one_of_h3() {
+    let rows = "[{id: h1, metric: pass_rate, effect: 5}, \
+                {id: h1, metric: pass_rate, workflow: reflection, effect: 7.5}, \
+                {id: h3, metric: pass_rate, effect: 5}]";
+    check(
+        &format!("evaluate: {{hypotheses: {rows}}}\n"),
+        &[],
+        &[RECIPE; 3],
+    );
+}
+
+#[test]
+fn the_pass_rate_of_h1_must_rise_and_is_its_own_gate() {
+    for (row, expected) in [
+        (
+            "{id: h1, metric: pass_rate, effect: -2}",
+            "`evaluate.hypotheses[0].effect` is -2, allowed: above 0, since more is better; `pass_rate_margin` of a row on \
+             another metric allows a loss",
+        ),
+        (
+            "{id: h1, metric: pass_rate, effect: 5, pass_rate_margin: 2}",
+            "`evaluate.hypotheses[0].pass_rate_margin` is 2, allowed: nothing, since the row itself tests the pass rate",
+        ),
+        (
+            "{id: h2, metric: pass_rate, effect: 5}",
+            "`evaluate.hypotheses[0].metric` is \"pass_rate\", allowed: cyclomatic_complexity, which belongs to h2",
+        ),
+    ] {
+        let found = error(SMALLEST, &[&format!("evaluate.hypotheses=[{row}]")]);
+        assert!(found.contains(expected), "{found}");
+    }
 }

@@ -1,11 +1,12 @@
 //! A required effect, whether the recipe declared it, and the verdict.
 
 use serde::Serialize;
-use slm_config::{Declared, Hypothesis, HypothesisId};
+use slm_config::{Declared, Hypothesis, HypothesisId, HypothesisMetric};
 use slm_statistics::{Interval, holm};
 
 use super::conclusion::Conclusion;
 use super::contrast::Contrast;
+use super::solved::{Discordant, Solved};
 use crate::sample_metric::{
     CC_OF_SOLVED, COGNITIVE, DEBT, MI, MI_CODE, PASS_RATE, RELIABILITY, SECURITY, SMELLS,
     SampleMetric,
@@ -30,6 +31,9 @@ pub(crate) struct Claim {
     pub(crate) n: usize,
     /// Tasks on which the sides differ.
     pub(crate) differing: usize,
+    /// Of a tested claim on the pass rate: the tasks that one side alone solved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) discordant: Option<Discordant>,
     pub(crate) estimate: Option<f64>,
     pub(crate) interval: Option<Interval>,
     pub(crate) outcome: Conclusion,
@@ -54,6 +58,7 @@ impl Claim {
             assisted: Vec::new(),
             n: found.n,
             differing: found.differing,
+            discordant: None,
             estimate: evidence.estimate,
             interval: evidence.interval,
             outcome: Conclusion::judge(evidence, hypothesis.effect),
@@ -63,10 +68,26 @@ impl Claim {
         }
     }
 
+    /// Tests the effect of `hypothesis` on the pass rate, with the exact test of McNemar where it applies.
+    pub(crate) fn of_pass_rate(
+        hypothesis: &Hypothesis,
+        contrast: String,
+        found: &Contrast,
+        solved: &Solved,
+    ) -> Self {
+        let mut claim = Self::new(hypothesis, contrast, found);
+        if let Some(p) = solved.mcnemar_p {
+            (claim.test, claim.p) = ("exact McNemar", Some(p));
+        }
+        claim.discordant = Some(solved.discordant());
+        claim
+    }
+
     /// Leaves the claim untested, because a teacher assisted these workflows and not the others of its contrast.
     pub(crate) fn not_tested(self, assisted: Vec<String>) -> Self {
         Self {
             assisted,
+            discordant: None,
             estimate: None,
             interval: None,
             outcome: Conclusion::NotTested,
@@ -78,7 +99,7 @@ impl Claim {
 
 /// Returns the metric of a hypothesis.
 pub(crate) fn metric_of(hypothesis: &Hypothesis) -> &'static SampleMetric {
-    use slm_config::HypothesisMetric as Of;
+    use HypothesisMetric as Of;
     match hypothesis.metric {
         Of::MaintainabilityIndex => &MI,
         Of::MiCode => &MI_CODE,
@@ -92,17 +113,23 @@ pub(crate) fn metric_of(hypothesis: &Hypothesis) -> &'static SampleMetric {
     }
 }
 
-/// Returns the claims of H1 that these rows declare, in the words of `label`, about contrasts that contain `mi_code`'s.
+/// Returns the claims of H1 that these rows declare, in the words of `label`, about contrasts that contain `mi_code`'s, and
+/// about the tasks that the same sides `solved`.
 pub(super) fn claims_of_h1<'a>(
     declared: impl Iterator<Item = &'a Hypothesis>,
     label: &str,
     contrasts: &[&Contrast],
+    solved: &Solved,
 ) -> Vec<Claim> {
     let of_metric = |key: &str| contrasts.iter().find(|contrast| contrast.metric == key);
     let mut claims: Vec<Claim> = declared
         .filter_map(|declared| {
             let found = of_metric(metric_of(declared).key)?;
-            Some(Claim::new(declared, label.to_owned(), found))
+            let label = label.to_owned();
+            Some(match declared.metric {
+                HypothesisMetric::PassRate => Claim::of_pass_rate(declared, label, found, solved),
+                _ => Claim::new(declared, label, found),
+            })
         })
         .collect();
     let of_code = claims.iter().find(|claim| claim.metric == MI_CODE.key);

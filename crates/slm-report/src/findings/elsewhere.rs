@@ -8,6 +8,7 @@ use super::claim::{Claim, claims_of_h1};
 use super::conclusion::Conclusion;
 use super::contrast::Contrast;
 use super::gate::Gate;
+use super::solved::Solved;
 use crate::plan::Plan;
 use crate::sample_metric::{BONUS, MI, MI_CODE, PASS_RATE, QUALITY, paired};
 
@@ -49,7 +50,9 @@ impl Elsewhere {
         let quality: Vec<Contrast> = QUALITY.iter().map(contrast).collect();
         let declared = || plan.declared_of_h1(Some(workflow));
         let all: Vec<&Contrast> = paired.iter().chain(&quality).collect();
-        let claims = claims_of_h1(declared(), &label(adapter.name, workflow.name()), &all);
+        let solved = Solved::new(&arms.tasks, &arms.base, adapter);
+        let label = label(adapter.name, workflow.name());
+        let claims = claims_of_h1(declared(), &label, &all, &solved);
         let gate = Gate::of_h1(arms, adapter, declared(), &paired);
         let outcomes: Vec<Conclusion> = claims.iter().map(|claim| claim.outcome).collect();
         let outcome = (!claims.is_empty()).then(|| Conclusion::all(&outcomes));

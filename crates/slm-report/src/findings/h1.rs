@@ -1,4 +1,4 @@
-//! H1: every adapter against the base model, in maintainability and related metrics.
+//! H1: every adapter against the base model, in maintainability and related metrics, and in the pass rate.
 
 use serde::Serialize;
 use slm_config::Workflow;
@@ -96,7 +96,9 @@ impl AdapterComparison {
         let quality = contrasts(&QUALITY);
         let all: Vec<&Contrast> = paired.iter().chain(&quality).collect();
         let label = format!("{} less base", adapter.name);
-        let claims = claims_of_h1(plan.declared_of_h1(plan.compared_workflow()), &label, &all);
+        let solved = Solved::new(&arms.tasks, &arms.base, adapter);
+        let declared = plan.declared_of_h1(plan.compared_workflow());
+        let claims = claims_of_h1(declared, &label, &all, &solved);
         let outcomes: Vec<Conclusion> = claims.iter().map(|claim| claim.outcome).collect();
         let outcome = Conclusion::all(&outcomes);
         let declared = plan.declared_of_h1(plan.compared_workflow());
@@ -131,7 +133,7 @@ impl AdapterComparison {
             bonus_writers: contrasts(&BONUS_WRITERS),
             code_length: Contrast::of_adapter(arms, adapter, &LLOC_CODE),
             length_term: Contrast::of_adapter(arms, adapter, &LENGTH_TERM),
-            solved: Solved::new(&arms.tasks, &arms.base, adapter),
+            solved,
         }
     }
 

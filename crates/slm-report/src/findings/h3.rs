@@ -64,10 +64,7 @@ impl CollaborationFindings {
         let claim = run.plan.declared(HypothesisId::H3).next().map(|declared| {
             let found = &contrasts[0];
             let name = format!("{} less {}", found.workflow, found.less);
-            let mut claim = Claim::new(declared, name, &found.pass_rate);
-            if let Some(p) = found.solved.mcnemar_p {
-                (claim.test, claim.p) = ("exact McNemar", Some(p));
-            }
+            let mut claim = Claim::of_pass_rate(declared, name, &found.pass_rate, &found.solved);
             let sides = [&found.workflow, &found.less].into_iter().cloned();
             let assisted: Vec<String> = sides.filter(|of| run.is_assisted(of)).collect();
             // With a teacher on both sides, the contrast is of the workflows again.

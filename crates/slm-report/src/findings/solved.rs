@@ -18,6 +18,15 @@ pub(crate) struct Solved {
     pub(crate) mcnemar_p: Option<f64>,
 }
 
+/// The tasks that one side alone solved, and what as many tasks with as many of them can show.
+#[derive(Debug, Serialize)]
+pub(crate) struct Discordant {
+    pub(crate) reference_only: usize,
+    pub(crate) other_only: usize,
+    /// Smallest difference in pass rate that the test detects, in points; `None` without discordant tasks.
+    pub(crate) detectable_difference: Option<f64>,
+}
+
 impl Solved {
     pub(crate) fn new(tasks: &[&str], reference: &ArmSamples, other: &ArmSamples) -> Self {
         let pairs = pairs(tasks, reference, other, &PASS_RATE);
@@ -40,6 +49,16 @@ impl Solved {
             mcnemar_p: single
                 .then(|| exact_mcnemar(reference_only, other_only))
                 .flatten(),
+        }
+    }
+
+    /// Returns the tasks that one side alone solved.
+    pub(crate) fn discordant(&self) -> Discordant {
+        let detectable = self.detectable_difference();
+        Discordant {
+            reference_only: self.reference_only,
+            other_only: self.other_only,
+            detectable_difference: detectable.map(|of| of * PASS_RATE.scale),
         }
     }
 

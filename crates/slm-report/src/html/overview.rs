@@ -14,7 +14,7 @@ use crate::findings::gate::Gate;
 use crate::number::{self, interval, number, p_value, percent, signed, signed_interval};
 use crate::record::{RunInfo, SampleRecord};
 use crate::run_cost::{RunCost, TaskCost, WorkCost};
-use crate::sample_metric::SampleMetric;
+use crate::sample_metric::{PASS_RATE, SampleMetric};
 
 /// The summary of a report as a page shows it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -212,9 +212,9 @@ fn cards(run: &RunInfo, findings: &Findings) -> Vec<Card> {
 
 fn card(hypothesis: HypothesisId, outcome: Conclusion, claims: &[&Claim]) -> Card {
     let question = match hypothesis {
-        HypothesisId::H1 => "Is the adapter's code more maintainable?",
+        HypothesisId::H1 => question_of_h1(claims),
         HypothesisId::H2 => "Does sampling change the complexity of code?",
-        HypothesisId::H3 => "Do several agents pass more tests than reflection?",
+        HypothesisId::H3 => "Do several agents solve more tasks than reflection?",
     };
     let key = serde_json::to_value(outcome).ok();
     let key = key
@@ -228,8 +228,35 @@ fn card(hypothesis: HypothesisId, outcome: Conclusion, claims: &[&Claim]) -> Car
         subject: claims
             .first()
             .map_or_else(String::new, |claim| claim.contrast.clone()),
-        rows: claims.iter().map(|claim| claim_row(claim)).collect(),
+        rows: claims
+            .iter()
+            .flat_map(|claim| std::iter::once(claim_row(claim)).chain(discordant_row(claim)))
+            .collect(),
     }
+}
+
+fn question_of_h1(claims: &[&Claim]) -> &'static str {
+    let on_pass_rate = |claim: &&Claim| claim.metric == PASS_RATE.key;
+    let n = claims.iter().copied().filter(on_pass_rate).count();
+    match n {
+        0 => "Is the adapter's code more maintainable?",
+        _ if n == claims.len() => "Does the adapter solve more tasks?",
+        _ => "Is the adapter's code more maintainable, and does the adapter solve more tasks?",
+    }
+}
+
+/// The tasks that one side of a claim on the pass rate solved alone.
+fn discordant_row(claim: &Claim) -> Option<String> {
+    let found = claim.discordant.as_ref().filter(|_| claim.n > 0)?;
+    let detectable = found.detectable_difference.map_or_else(
+        || "too few to compute the smallest detectable difference".to_owned(),
+        |of| format!("smallest detectable difference: {} points", number(of, 1)),
+    );
+    Some(format!(
+        "{} solved by the first side alone, {} by the second; {detectable}",
+        number::count(found.other_only, "task"),
+        number::grouped(found.reference_only),
+    ))
 }
 
 fn claim_row(claim: &Claim) -> String {

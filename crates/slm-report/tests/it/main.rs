@@ -8,6 +8,7 @@ mod hypotheses;
 mod lookups;
 mod own_code;
 mod page;
+mod pass_rate;
 mod pictures_and_diffs;
 mod plans;
 mod records;
