@@ -463,7 +463,7 @@ Examples:
 
 The numbers equal those of radon 6.0.1, except mi_code: the maintainability index without docstrings and comments. The \
 document of --json also has the cognitive complexity by Campbell's definition. In folders every *.py is counted, except in \
-hidden folders and __pycache__; symbolic links are not followed. A file that cannot be counted is reported on stderr, \
+hidden folders, virtual environments and build outputs, and what .gitignore excludes; symbolic links are not followed. A file that cannot be counted is reported on stderr, \
 the other files are still counted, and the exit code is 3.";
 
 #[derive(Debug, Args)]

@@ -40,6 +40,8 @@ pub enum LeftOutReason {
     Untokenizable,
     /// A hidden folder, or one of tests, other packages or generated files.
     SkippedFolder,
+    /// A folder or a Python file that `.gitignore` excludes.
+    Ignored,
     /// A link to a folder or a Python file.
     SkippedLink,
     /// A file for validation or tests.
@@ -52,6 +54,8 @@ pub enum LeftOutReason {
     Unwanted,
     /// A method, in a count made before methods were learned from.
     Method,
+    /// A function without a docstring.
+    Undocumented,
     /// A function inside another, or in a block such as `if` or `try`.
     NestedFunction,
     /// A function with nothing after the docstring.
@@ -119,9 +123,11 @@ impl LeftOutReason {
             Self::RewrittenByTemplate => "rewritten by the chat template",
             Self::Untokenizable => "refused by the tokenizer",
             Self::SkippedFolder => "folders not searched (tests, packages, generated or hidden)",
+            Self::Ignored => "folders and files excluded by .gitignore",
             Self::SkippedLink => "links not followed",
             Self::NotForTraining => "files for validation or tests",
             Self::Method => "methods",
+            Self::Undocumented => "without a docstring",
             Self::NestedFunction => "inside another function or a block",
             Self::NoBody => "with nothing after the docstring",
             Self::DocstringSharesLine => "with code on the docstring's lines",

@@ -9,6 +9,7 @@
 //! - [`atomic_write`], [`atomic_file`], [`atomic_folder`]: a name never refers to a partially written file or folder
 //! - [`adapter_by_name`], [`run_by_name`]: the folder that a user means by the name of an adapter or a run
 //! - [`HashNote`], [`lock_file`]: downloads that are hashed once, by one process at a time
+//! - [`GitIgnore`], [`is_made_by_a_tool`]: which files of a folder are a project's own
 //! - [`RetryPolicy`]: when to retry a request that failed for a transient reason
 //!
 //! ```
@@ -31,6 +32,7 @@ mod provenance;
 mod retry;
 mod routes_file;
 mod sha256;
+mod source_tree;
 mod training_summary;
 mod verified;
 mod words;
@@ -66,6 +68,7 @@ pub use routes_file::{
 pub use sha256::{
     Sha256, hex, read_pieces, sha256, sha256_of_file, sha256_of_reader, sha256_of_texts,
 };
+pub use source_tree::{GitIgnore, is_made_by_a_tool};
 pub use training_summary::{
     BestValidation, ChatTemplateRecord, ContaminationSearch, StartingAdapter, TrainingSummary,
 };

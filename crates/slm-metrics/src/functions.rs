@@ -67,6 +67,8 @@ pub struct FunctionSurvey {
     pub functions: Vec<FunctionSource>,
     /// The other documented functions.
     pub uncut: Vec<UncutFunction>,
+    /// Number of functions without a docstring, at any depth.
+    pub undocumented: usize,
 }
 
 /// A documented function that could not be split.
@@ -156,7 +158,7 @@ impl Surveyor<'_> {
         self.visit_in_function(|surveyor| surveyor.visit_body(&function.body));
     }
 
-    /// Lists a function as not split if it is documented.
+    /// Lists a function as not split if it is documented, and counts it otherwise.
     fn leave(&mut self, function: &ast::StmtFunctionDef, is_method: bool, reason: Uncut) {
         if docstring(function).is_some() {
             self.survey.uncut.push(UncutFunction {
@@ -169,6 +171,8 @@ impl Surveyor<'_> {
                 is_method,
                 reason,
             });
+        } else {
+            self.survey.undocumented += 1;
         }
     }
 

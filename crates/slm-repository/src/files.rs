@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use ignore::{DirEntry, WalkBuilder};
+use slm_artifacts::is_made_by_a_tool;
 
 use crate::error::RepositoryError;
 
@@ -21,8 +22,6 @@ const FOREIGN: [&str; 4] = [
     "site-packages",
     "__pypackages__",
 ];
-/// Folders of build outputs, unless they are packages.
-const BUILT: [&str; 2] = ["build", "dist"];
 /// Folders directly in the root to which training and evaluation write, unless they are packages.
 const WRITTEN: [&str; 2] = ["checkpoints", "reports"];
 
@@ -144,8 +143,8 @@ fn is_own(entry: &DirEntry) -> bool {
     let name = entry.file_name();
     let is = |names: &[&str]| names.iter().any(|other| name == *other);
     let has = |file: &str| fs::symlink_metadata(entry.path().join(file)).is_ok();
-    let is_output = is(&BUILT) || entry.depth() == 1 && is(&WRITTEN);
-    !(is(&FOREIGN) || has("pyvenv.cfg") || is_output && !has("__init__.py"))
+    let is_written = entry.depth() == 1 && is(&WRITTEN) && !has("__init__.py");
+    !(is(&FOREIGN) || is_made_by_a_tool(entry.path()) || is_written)
 }
 
 fn relative(root: &Path, path: &Path) -> Option<String> {

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use slm_artifacts::{GitIgnore, is_made_by_a_tool};
 use slm_cli::UserMistake;
 
 /// A file, or a path that could not be read.
@@ -12,17 +13,21 @@ pub(crate) type FoundFile = (PathBuf, io::Result<()>);
 
 /// Returns the files under `paths`, sorted by path and without duplicates.
 ///
-/// A file is taken with any extension. In a folder, at any depth, every `*.py` is taken, except in hidden folders and
-/// `__pycache__`; symbolic links in it are not followed.
+/// A file is taken with any extension. In a folder, at any depth, every `*.py` is taken, except in hidden folders, virtual
+/// environments, build outputs, `node_modules` and `__pycache__`, and what `.gitignore` excludes; symbolic links in it are
+/// not followed. A note counts the others.
 ///
 /// # Errors
 /// [`UserMistake`] if a path does not exist or no file is found.
 pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<FoundFile>> {
     let mut found = Vec::new();
+    let mut n_left_out = 0;
     let mut missing = Vec::new();
     for path in paths {
         match fs::metadata(path) {
-            Ok(it) if it.is_dir() => walk(path, &mut found),
+            Ok(it) if it.is_dir() => {
+                n_left_out += walk(path, &GitIgnore::of(path), &mut found);
+            }
             // Opening a pipe would wait for its writer.
             Ok(it) if !it.is_file() => {
                 let problem = "a pipe, a socket or a device, expected a regular file";
@@ -41,28 +46,55 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<FoundFile>> {
         ))
         .into());
     }
+    let left_out = left_out_text(n_left_out);
     if found.is_empty() {
         return Err(UserMistake(format!(
-            "no Python file in {}\nhint: folders are searched for *.py; name a file with another extension itself",
-            join(paths.iter().map(PathBuf::as_path))
+            "no Python file in {}{}\nhint: folders are searched for *.py; name a file with another extension itself",
+            join(paths.iter().map(PathBuf::as_path)),
+            left_out.map_or_else(String::new, |text| format!(", beside {text}")),
         ))
         .into());
+    }
+    if let Some(text) = left_out {
+        slm_cli::note(&format!(
+            "note: left out {text}; name a folder to include it"
+        ));
     }
     found.sort_by(|(a, _), (b, _)| a.cmp(b));
     found.dedup_by(|(a, _), (b, _)| a == b);
     Ok(found)
 }
 
-fn walk(folder: &Path, found: &mut Vec<FoundFile>) {
+/// Describes what [`walk`] left out; `None` if that is nothing.
+fn left_out_text(n: usize) -> Option<String> {
+    let what = match n {
+        0 => return None,
+        1 => "folder or file",
+        _ => "folders and files",
+    };
+    Some(format!(
+        "{n} {what} (excluded by .gitignore, or made by a tool)"
+    ))
+}
+
+/// Adds the Python files of a folder to `found`, and returns the number of folders and files that are left out.
+fn walk(folder: &Path, rules: &GitIgnore, found: &mut Vec<FoundFile>) -> usize {
+    let mut n_left_out = 0;
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) => return found.push((folder.to_owned(), Err(error))),
+        Err(error) => {
+            found.push((folder.to_owned(), Err(error)));
+            return 0;
+        }
     };
     for entry in entries {
         // Continuing after an error would silently miss entries.
         let (entry, kind) = match entry.and_then(|entry| Ok((entry.file_type()?, entry))) {
             Ok((kind, entry)) => (entry, kind),
-            Err(error) => return found.push((folder.to_owned(), Err(error))),
+            Err(error) => {
+                found.push((folder.to_owned(), Err(error)));
+                return n_left_out;
+            }
         };
         let name = entry.file_name();
         // Without a `./` that the user did not type.
@@ -73,13 +105,23 @@ fn walk(folder: &Path, found: &mut Vec<FoundFile>) {
         };
         if kind.is_dir() {
             let is_hidden = name.as_encoded_bytes().starts_with(b".");
-            if !is_hidden && name != "__pycache__" {
-                walk(&path, found);
+            if is_hidden || name == "__pycache__" {
+                continue;
+            }
+            if name == "node_modules" || is_made_by_a_tool(&path) || rules.excludes(&name, true) {
+                n_left_out += 1;
+            } else {
+                n_left_out += walk(&path, &rules.inside(&name), found);
             }
         } else if kind.is_file() && path.extension().is_some_and(|suffix| suffix == "py") {
-            found.push((path, Ok(())));
+            if rules.excludes(&name, false) {
+                n_left_out += 1;
+            } else {
+                found.push((path, Ok(())));
+            }
         }
     }
+    n_left_out
 }
 
 fn is_missing(error: &io::Error) -> bool {
@@ -145,6 +187,46 @@ mod tests {
         let files = [".venv/a.py", "__pycache__/b.py", "c.py"];
         check(&files, &[""], &["c.py"]);
         check(&files, &[".venv", "c.py"], &[".venv/a.py", "c.py"]);
+    }
+
+    #[test]
+    fn what_is_ignored_or_made_by_a_tool_is_left_out_unless_it_is_named() {
+        let files = [
+            "build/lib/a.py",
+            "env/pyvenv.cfg",
+            "env/b.py",
+            "node_modules/c.py",
+            "src/build/__init__.py",
+            "src/d.py",
+        ];
+        check(&files, &[""], &["src/build/__init__.py", "src/d.py"]);
+        check(&files, &["build", "env"], &["build/lib/a.py", "env/b.py"]);
+        let only_made = ["src/env/pyvenv.cfg", "src/env/b.py"];
+        check(
+            &only_made,
+            &["src"],
+            &[
+                "no Python file in src, beside 1 folder or file (excluded by .gitignore, or made by a tool)\n\
+               hint: folders are searched for *.py; name a file with another extension itself",
+            ],
+        );
+        let folder = tempfile::tempdir().expect("a folder");
+        for (file, text) in [
+            (".gitignore", "old/\n*_pb2.py\n"),
+            ("a.py", ""),
+            ("a_pb2.py", ""),
+        ] {
+            fs::write(folder.path().join(file), text).expect("a file");
+        }
+        let old = folder.path().join("old");
+        fs::create_dir(&old).expect("a folder");
+        fs::write(old.join("b.py"), "").expect("a file");
+        let paths = |folder: &Path| -> Vec<PathBuf> {
+            let found = find(&[folder.to_owned()]).expect("a file");
+            found.into_iter().map(|(path, _)| path).collect()
+        };
+        assert_eq!(paths(folder.path()), [folder.path().join("a.py")]);
+        assert_eq!(paths(&old), [old.join("b.py")]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Decontamination: keeps the evaluation tasks of a recipe out of its training data.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::Result;
@@ -20,11 +20,11 @@ const FENCE: &str = "```";
 #[derive(Debug)]
 pub(super) struct Decontamination {
     overlap: Overlap,
-    /// Normalised hashes of the functions and classes in the tasks' solutions.
-    solutions: HashSet<u64>,
-    /// Normalised hashes, without their names, of the functions of repositories that are tasks: a code base often has
-    /// copies of a function under other names.
-    own_functions: HashSet<u64>,
+    /// Normalised hashes of the functions and classes in the tasks' solutions, with the id of the task.
+    solutions: HashMap<u64, String>,
+    /// Normalised hashes, without their names, of the functions of repositories that are tasks, with the id of the task: a
+    /// code base often has copies of a function under other names.
+    own_functions: HashMap<u64, String>,
 }
 
 impl Decontamination {
@@ -39,19 +39,20 @@ impl Decontamination {
         let tasks = evaluated_tasks(recipe, SEARCHED)?;
         // The solutions are only compared; no example, log or message shows them.
         let phase = ScoringPhase::begin();
-        let (mut solutions, mut own_functions) = (HashSet::new(), HashSet::new());
+        let (mut solutions, mut own_functions) = (HashMap::new(), HashMap::new());
         for task in &tasks {
             let prompt = &task.view().prompt;
+            let named = |hash| (hash, task.view().task_id.clone());
             let solution = task.canonical_solution(&phase);
             let whole = format!("{prompt}{solution}");
             if task.view().repository.is_some() {
                 // The prompt shows a part of the class, which other methods of it share.
-                own_functions.extend(own_hashes(&whole));
+                own_functions.extend(own_hashes(&whole).into_iter().map(named));
                 continue;
             }
             let hashes = definition_hashes(&whole).or_else(|| definition_hashes(solution));
             if !solution.trim().is_empty() {
-                solutions.extend(hashes.unwrap_or_default());
+                solutions.extend(hashes.unwrap_or_default().into_iter().map(named));
             }
         }
         Ok(Some(Self {
@@ -61,41 +62,40 @@ impl Decontamination {
         }))
     }
 
-    /// Returns the reason to leave a sample out, if there is one.
+    /// Returns the reason to leave a sample out, if there is one, with the id of the task.
     ///
     /// `text` is the sample's, which of a tokenised one only the tokenizer knows.
-    pub(super) fn reason_against(&self, sample: &Sample, text: &str) -> Option<Reason> {
+    pub(super) fn reason_against(&self, sample: &Sample, text: &str) -> Option<(Reason, &str)> {
         let mut parts = sample.content.parts().iter();
         parts.find_map(|part| self.reason_against_part(part, text))
     }
 
-    fn reason_against_part(&self, part: &Content, whole: &str) -> Option<Reason> {
+    fn reason_against_part(&self, part: &Content, whole: &str) -> Option<(Reason, &str)> {
         // Imports and classes are shown to several functions: what they share is no overlap.
         let text = match part {
             Content::Code { definition, .. } => definition.clone(),
             Content::Tokens { .. } => whole.to_owned(),
             other => other.text(),
         };
-        if self.overlap.find(&text).is_some() {
-            return Some(Reason::SharesText);
+        if let Some(task) = self.overlap.find(&text) {
+            return Some((Reason::SharesText, task));
         }
-        let is_solution = |code: &str| {
+        let solved = |code: &str| {
             let hashes = definition_hashes(code).unwrap_or_default();
-            let nameless = if self.own_functions.is_empty() {
-                Vec::new()
-            } else {
-                nameless_function_hashes(code).unwrap_or_default()
+            let mut tasks = hashes.iter().filter_map(|hash| self.solutions.get(hash));
+            let own = || {
+                let hashes = nameless_function_hashes(code).unwrap_or_default();
+                hashes.iter().find_map(|hash| self.own_functions.get(hash))
             };
-            hashes.iter().any(|hash| self.solutions.contains(hash))
-                || nameless
-                    .iter()
-                    .any(|hash| self.own_functions.contains(hash))
+            let has_own = !self.own_functions.is_empty();
+            tasks.next().or_else(|| has_own.then(own).flatten())
         };
-        let holds_solution = match part {
+        let solved_in = |text: &str| code_in(text).find_map(solved);
+        let task = match part {
             // Messages are parsed separately: their texts do not form a program together.
             Content::Conversation(messages) | Content::WithTools { messages, .. } => messages
                 .iter()
-                .any(|message| code_in(&message.text()).any(is_solution)),
+                .find_map(|message| solved_in(&message.text())),
             Content::Begun {
                 messages,
                 begun,
@@ -103,13 +103,11 @@ impl Decontamination {
             } => {
                 let answer = format!("{begun}{answer}");
                 let before = messages.iter().map(|message| message.content.as_str());
-                before
-                    .chain([answer.as_str()])
-                    .any(|text| code_in(text).any(is_solution))
+                before.chain([answer.as_str()]).find_map(solved_in)
             }
-            _ => code_in(&text).any(is_solution),
+            _ => solved_in(&text),
         };
-        holds_solution.then_some(Reason::SharesCode)
+        Some((Reason::SharesCode, task?))
     }
 }
 
@@ -229,10 +227,12 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let search = search(folder.path());
         let check = |sample: &Sample, expected: Option<Reason>| {
-            assert_eq!(
-                search.reason_against(sample, &sample.text()),
-                expected,
-                "{sample:?}"
+            let text = sample.text();
+            let found = search.reason_against(sample, &text);
+            assert_eq!(found.map(|(reason, _)| reason), expected, "{sample:?}");
+            assert!(
+                found.is_none_or(|(_, task)| task == "own/least"),
+                "{found:?}"
             );
         };
         let prompt = "def other(ys):\n    \"\"\"Doc.\"\"\"\n".to_owned();

@@ -44,8 +44,8 @@ enum Encoded {
     Shortened(Unit),
     /// It is left out for this reason.
     LeftOut(Reason),
-    /// It is left out for a credential of this kind.
-    Secret(&'static str),
+    /// It is left out for something in it: a benchmark's task, or a credential of this kind.
+    Found(Reason, String),
     /// It cannot be encoded.
     Bad(BadRow),
 }
@@ -322,13 +322,15 @@ impl Loader<'_> {
         let (encoder, search, secrets) = (&self.encoder, &self.search, &self.secrets);
         let refused = |sample: &Sample| {
             let text = encoder.text(sample);
-            let reason = search
+            let task = search
                 .as_ref()
                 .and_then(|search| search.reason_against(sample, &text));
-            let secret = || secrets.as_ref().and_then(|s| s.find(&text));
-            reason
-                .map(Encoded::LeftOut)
-                .or_else(|| secret().map(Encoded::Secret))
+            let task = task.map(|(reason, task)| Encoded::Found(reason, format!("task {task}")));
+            let secret = || {
+                let kind = secrets.as_ref()?.find(&text)?;
+                Some(Encoded::Found(Reason::HoldsSecret, kind.to_owned()))
+            };
+            task.or_else(secret)
         };
         // A document is searched once for all of its examples.
         let mut documents = HashMap::new();
@@ -379,9 +381,9 @@ impl Loader<'_> {
             tally.tried += 1;
             match encoded? {
                 Encoded::LeftOut(reason) => counts.leave_out(reason),
-                Encoded::Secret(kind) => {
-                    let place = format!("{}: {kind}", sample.origin);
-                    counts.leave_out_first(Reason::HoldsSecret, &place);
+                Encoded::Found(reason, what) => {
+                    let place = format!("{}: {what}", sample.origin);
+                    counts.leave_out_first(reason, &place);
                 }
                 Encoded::Unit(unit, n_cut) => {
                     let before = self.loaded.len();

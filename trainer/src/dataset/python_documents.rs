@@ -25,9 +25,7 @@ pub(super) fn are_at(path: &str) -> Result<bool> {
     if !folder.is_dir() {
         return Ok(path == STDLIB || (is_python(folder) && folder.is_file()));
     }
-    let mut files = Vec::new();
-    find_python_files(folder, &mut files, &mut Counts::default())?;
-    Ok(!files.is_empty())
+    Ok(!find_python_files(folder, &mut Counts::default())?.is_empty())
 }
 
 /// Reads the Python files of a data set, except those that are `held_out` and copies of files whose hashes are in `seen`.
@@ -47,8 +45,7 @@ pub(super) fn read(
         (root, vec![path])
     } else {
         let root = folder(dataset)?;
-        let mut files = Vec::new();
-        find_python_files(&root, &mut files, counts)?;
+        let files = find_python_files(&root, counts)?;
         (root, files)
     };
     let mut licences = Licences::of(&root);

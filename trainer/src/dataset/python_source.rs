@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use slm_artifacts::{GitIgnore, is_made_by_a_tool};
 use slm_cli::UserMistake;
 use slm_config::{Dataset, SpecialTokens};
 use slm_metrics::SyntaxError;
@@ -39,7 +40,7 @@ const COMPILED: &str = "__pycache__";
 /// Reads the documented top-level functions and methods of top-level classes below a folder, except those in files that
 /// are `held_out`, and those whose syntax tree hashes are in `seen`.
 ///
-/// Every other documented function is counted with the reason why it gives no example. The result is the same on every
+/// Every other function is counted with the reason why it gives no example. The result is the same on every
 /// machine with the same files: files are read in order of their paths, and if the recipe sets `max_examples`, the
 /// functions are shuffled with its seed, so that the first ones are a uniform sample.
 ///
@@ -53,12 +54,12 @@ pub(super) fn read(
     counts: &mut Counts,
 ) -> Result<Vec<Sample>> {
     let root = folder(dataset)?;
-    let mut files = Vec::new();
-    find_python_files(&root, &mut files, counts)?;
+    let files = find_python_files(&root, counts)?;
     if files.is_empty() {
         let text = format!(
-            "{}: no Python file in this folder\nhint: `data.datasets[].path` names a folder with .py files",
-            root.display()
+            "{}: no Python file in this folder{}\nhint: `data.datasets[].path` names a folder with .py files",
+            root.display(),
+            passed_over(counts)
         );
         return Err(UserMistake(text).into());
     }
@@ -89,6 +90,9 @@ pub(super) fn read(
         let group = file.canonicalize().unwrap_or_else(|_| file.clone());
         let group = group.to_string_lossy().into_owned();
         counts.found += survey.functions.len() + survey.uncut.len();
+        for _ in 0..survey.undocumented {
+            counts.leave_out(Reason::Undocumented);
+        }
         for function in &survey.uncut {
             counts.leave_out(reason_uncut(function));
         }
@@ -119,6 +123,18 @@ pub(super) fn read(
         samples.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
     }
     Ok(samples)
+}
+
+/// Returns what was passed over in the search for files, as an addition to an error; empty if nothing was.
+fn passed_over(counts: &Counts) -> String {
+    let parts = counts.left_out.iter();
+    let parts = parts.map(|(reason, n)| format!("{n} {}", reason.text()));
+    let parts: Vec<String> = parts.collect();
+    if parts.is_empty() {
+        String::new()
+    } else {
+        format!(", beside {}", parts.join(", "))
+    }
 }
 
 /// Returns the text of a Python file and its documented functions; the error continues the file's path.
@@ -197,10 +213,17 @@ fn standard_library() -> Result<PathBuf> {
     )
 }
 
-/// Collects all `.py` files below `folder`, in order of their paths. Symbolic links are not followed, so a cyclic tree
-/// terminates; links and skipped folders are counted.
-pub(super) fn find_python_files(
+/// Returns all `.py` files below `folder` that `.gitignore` does not exclude, in order of their paths. Symbolic links are not
+/// followed, so a cyclic tree terminates; links, skipped folders and what is excluded are counted.
+pub(super) fn find_python_files(folder: &Path, counts: &mut Counts) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    walk(folder, &GitIgnore::of(folder), &mut files, counts)?;
+    Ok(files)
+}
+
+fn walk(
     folder: &Path,
+    rules: &GitIgnore,
     files: &mut Vec<PathBuf>,
     counts: &mut Counts,
 ) -> Result<()> {
@@ -213,20 +236,27 @@ pub(super) fn find_python_files(
         let kind = entry
             .file_type()
             .with_context(|| format!("cannot read {}", path.display()))?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
+        let file_name = entry.file_name();
+        let name = file_name.to_string_lossy();
         if kind.is_symlink() {
             if name.ends_with(".py") || path.is_dir() {
                 counts.leave_out(Reason::SkippedLink);
             }
         } else if kind.is_dir() && name != COMPILED {
-            if SKIPPED_FOLDERS.contains(&name.as_ref()) || name.starts_with('.') {
+            let is_skipped = SKIPPED_FOLDERS.contains(&name.as_ref()) || name.starts_with('.');
+            if is_skipped || is_made_by_a_tool(&path) {
                 counts.leave_out(Reason::SkippedFolder);
+            } else if rules.excludes(&file_name, true) {
+                counts.leave_out(Reason::Ignored);
             } else {
-                find_python_files(&path, files, counts)?;
+                walk(&path, &rules.inside(&file_name), files, counts)?;
             }
         } else if kind.is_file() && name.ends_with(".py") {
-            files.push(path);
+            if rules.excludes(&file_name, false) {
+                counts.leave_out(Reason::Ignored);
+            } else {
+                files.push(path);
+            }
         }
     }
     Ok(())

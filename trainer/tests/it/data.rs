@@ -121,7 +121,8 @@ fn the_benchmarks_of_the_recipe_are_searched_for_and_a_count_goes_with_the_adapt
     );
     let own = "evaluate.benchmarks=[embedded, {name: custom, path: own.jsonl}]";
     let finished = fit(&project, &["--set", own]);
-    says(&finished.stderr, &["1 with text of a benchmark's task"]);
+    let first = "1 with text of a benchmark's task, first src/least.py:1: task own/least";
+    says(&finished.stderr, &[first]);
     finished.result();
     let summary: Value =
         serde_json::from_str(&project.read("checkpoints/tiny/adapter/training.json"))
@@ -217,7 +218,8 @@ fn a_file_of_python_is_decoded_as_python_does_and_every_documented_function_is_c
         (&5.into(), &6.into(), &4.into())
     );
     let expected = serde_json::json!({
-        "skipped_folder": 1, "unreadable_file": 1, "nested_function": 1, "no_body": 1,
+        "skipped_folder": 1, "unreadable_file": 1, "undocumented": 1, "nested_function": 1,
+        "no_body": 1,
     });
     assert_eq!(counts["left_out"], expected);
 }
@@ -568,7 +570,10 @@ fn of_the_methods_of_a_class_everything_is_learned_or_counted() {
         (&2.into(), &1.into()),
         "{counts}"
     );
-    assert_eq!(counts["left_out"], serde_json::json!({"no_body": 1}));
+    assert_eq!(
+        counts["left_out"],
+        serde_json::json!({"undocumented": 1, "no_body": 1})
+    );
     let tokens = report["examples"][0]["tokens"].as_array().expect("tokens");
     let texts = tokens.iter().filter_map(|token| token["text"].as_str());
     let text: String = texts.collect();

@@ -43,6 +43,7 @@ mod parity;
 mod preference;
 mod recipes;
 mod resume;
+mod source_trees;
 mod static_shapes;
 #[path = "../../../crates/slm-cli/tests/support/mod.rs"]
 mod support;
