@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 
 use slm_model::{ChatTemplate, Message, Role, Tokenizer};
 
+use crate::fim::FimTokens;
+
 /// The texts around the messages of a conversation.
 #[derive(Debug, PartialEq, Eq)]
 struct Turns {
@@ -33,14 +35,33 @@ pub(super) fn text(model: &str, template: &ChatTemplate, tokenizer: &Tokenizer) 
         format!("./{model}")
     };
     let _ = writeln!(text, "FROM {model}");
-    match Turns::of(template) {
-        Some(turns) => turns.write(tokenizer, &mut text),
-        None => text.push_str(
-            "# No TEMPLATE: the model has no chat template, or one that is not fixed text around each message.\n",
-        ),
+    let fim = FimTokens::of(tokenizer, None, "").ok();
+    let turns = Turns::of(template);
+    let body = match &turns {
+        Some(turns) => turns
+            .template(tokenizer)
+            .ok_or("the chat template contains marks of Ollama's own language"),
+        None if template.is_missing() && fim.is_some() => Ok("{{ .Prompt }}".to_owned()),
+        None => {
+            Err("the model has no chat template, or one that is not fixed text around each message")
+        }
+    };
+    match body {
+        Ok(body) => {
+            let body = fim
+                .as_ref()
+                .map_or(body.clone(), |fim| with_suffix(fim, &body));
+            let _ = writeln!(text, "TEMPLATE \"\"\"{body}\"\"\"");
+            if let Some(system) = turns.and_then(|turns| turns.default_system) {
+                let _ = writeln!(text, "SYSTEM \"\"\"{system}\"\"\"");
+            }
+        }
+        Err(cause) => {
+            let _ = writeln!(text, "# No TEMPLATE: {cause}.");
+        }
     }
-    let mut stops: Vec<String> = tokenizer
-        .eos_ids()
+    let ends = fim.as_ref().map_or(tokenizer.eos_ids(), FimTokens::stops);
+    let mut stops: Vec<String> = ends
         .iter()
         .filter_map(|&id| tokenizer.id_to_token(id))
         .filter(|token| !token.contains(['"', '\\', '\n']))
@@ -51,6 +72,15 @@ pub(super) fn text(model: &str, template: &ChatTemplate, tokenizer: &Tokenizer) 
         let _ = writeln!(text, "PARAMETER stop \"{stop}\"");
     }
     text
+}
+
+/// Returns a template that is `body` unless a request has a suffix: Ollama accepts requests for fill-in-the-middle only if the
+/// template names `.Suffix`.
+fn with_suffix(fim: &FimTokens, body: &str) -> String {
+    let [prefix, suffix, middle] = fim.names();
+    format!(
+        "{{{{ if .Suffix }}}}{prefix}{{{{ .Prompt }}}}{suffix}{{{{ .Suffix }}}}{middle}{{{{ else }}}}{body}{{{{ end }}}}"
+    )
 }
 
 /// Texts that occur in no template.
@@ -177,8 +207,8 @@ impl Turns {
         text
     }
 
-    /// Writes the template and the default system message, or the reason why they cannot be written.
-    fn write(&self, tokenizer: &Tokenizer, text: &mut String) {
+    /// Returns Ollama's template; `None` if it or the default system message would contain marks of Ollama's language.
+    fn template(&self, tokenizer: &Tokenizer) -> Option<String> {
         let begins = tokenizer.text_start().unwrap_or_default();
         let begins = begins.first().and_then(|&id| tokenizer.id_to_token(id));
         // The program that reads the file puts it there.
@@ -206,20 +236,11 @@ impl Turns {
             &self.after_answer,
         ];
         let system = self.default_system.as_deref().unwrap_or_default();
-        if texts.iter().any(|text| text.contains("{{"))
+        let has_marks = texts.iter().any(|text| text.contains("{{"))
             || [&template[..], system]
                 .iter()
-                .any(|text| text.contains("\"\"\""))
-        {
-            text.push_str(
-                "# No TEMPLATE: the chat template contains marks of Ollama's own language.\n",
-            );
-            return;
-        }
-        let _ = writeln!(text, "TEMPLATE \"\"\"{template}\"\"\"");
-        if self.default_system.is_some() {
-            let _ = writeln!(text, "SYSTEM \"\"\"{system}\"\"\"");
-        }
+                .any(|text| text.contains("\"\"\""));
+        (!has_marks).then_some(template)
     }
 }
 

@@ -220,7 +220,17 @@ impl FimTokens {
         self.names.iter().all(|name| text.contains(name))
     }
 
+    /// All tokens that end a completion.
+    pub(crate) fn stops(&self) -> &[u32] {
+        &self.stops
+    }
+
     /// The spellings of the tokens before prefix, suffix and middle.
+    pub(crate) fn names(&self) -> &[String; 3] {
+        &self.names
+    }
+
+    /// The same as one text.
     pub(crate) fn spelled(&self) -> String {
         self.names.join(" ")
     }

@@ -3,10 +3,10 @@
 use std::fs;
 
 use safetensors::{Dtype, SafeTensors};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Project, golden, says};
-use crate::{fit, run};
+use crate::{fim, fit, run};
 
 #[test]
 fn an_adapter_is_exported_by_the_name_of_its_training() {
@@ -254,4 +254,36 @@ fn what_llama_cpp_cannot_apply_is_refused_and_can_be_merged() {
     let size = |name: &str| fs::metadata(project.path(name)).expect("written").len();
     assert!(size("small.gguf") < size("merged.gguf"));
     project.assert_no_parts();
+}
+
+#[test]
+fn the_modelfile_of_an_export_accepts_requests_with_a_suffix() {
+    let project = fim::project(&fim::FAMILIES[0]);
+    fit(&project, &[]).result();
+    let export = |name: &str| {
+        let words = ["export", "tiny.yaml", "tiny", "--to", "merged-gguf", name];
+        run(&project, &words).result();
+        project.read(&name.replace(".gguf", ".Modelfile"))
+    };
+    let with_suffix = "TEMPLATE \"\"\"{{ if .Suffix }}<|fim_prefix|>{{ .Prompt }}<|fim_suffix|>{{ .Suffix }}\
+                       <|fim_middle|>{{ else }}";
+    let stop = "PARAMETER stop \"<|fim_prefix|>\"\n";
+    let mut config: Value =
+        serde_json::from_str(&project.read("model/tokenizer_config.json")).expect("JSON");
+    config["chat_template"] = json!(
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}\
+         {% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    );
+    project.write("model/tokenizer_config.json", config.to_string());
+    let chat = export("chat.gguf");
+    says(&chat, &[with_suffix, "{{ range .Messages }}", stop]);
+    // A base model without a chat template.
+    config
+        .as_object_mut()
+        .expect("an object")
+        .remove("chat_template");
+    project.write("model/tokenizer_config.json", config.to_string());
+    let plain = export("plain.gguf");
+    let body = format!("{with_suffix}{{{{ .Prompt }}}}{{{{ end }}}}\"\"\"\n");
+    says(&plain, &[&body, stop]);
 }

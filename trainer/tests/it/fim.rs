@@ -6,14 +6,14 @@ use crate::run;
 use crate::support::{Finished, Project, finish, golden, says};
 
 /// The tokens before prefix, suffix and middle of three families of models.
-const FAMILIES: [[&str; 3]; 3] = [
+pub(crate) const FAMILIES: [[&str; 3]; 3] = [
     ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"],
     ["<fim_prefix>", "<fim_suffix>", "<fim_middle>"],
     ["<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"],
 ];
 
 /// A project whose tokenizer has these tokens, ordinary ones as in Qwen2.5-Coder.
-fn project(tokens: &[&str]) -> Project {
+pub(crate) fn project(tokens: &[&str]) -> Project {
     let project = Project::new();
     let path = golden("tiny-qwen2/tokenizer.json");
     let text = std::fs::read_to_string(path).expect("the golden tokenizer");
