@@ -85,20 +85,27 @@ pub(crate) struct JsonLines<T> {
 impl<T: Versioned> JsonLines<T> {
     /// Opens a file, or creates it, and returns the documents in it.
     ///
-    /// A last line that was cut off by a crash is dropped.
+    /// A last line that was cut off by a crash is dropped; one that lacks only its end gets it.
     ///
     /// # Errors
     /// The file cannot be written, or a complete line of it is not this program's.
     pub(crate) fn open(path: PathBuf) -> Result<(Self, Vec<T>)> {
-        let file = OpenOptions::new()
+        let mut file = OpenOptions::new()
             .create(true)
             .append(true)
             .read(true)
             .open(&path)
             .with_context(|| format!("cannot open {}", path.display()))?;
-        let (documents, whole) = read(&file, &path)?;
-        file.set_len(whole)
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        let Content {
+            documents,
+            whole,
+            lacks_end,
+        } = read(&file, &path)?;
+        let mended = file.set_len(whole).and_then(|()| {
+            let end: &[u8] = if lacks_end { b"\n" } else { b"" };
+            file.write_all(end)
+        });
+        mended.with_context(|| format!("cannot write {}", path.display()))?;
         let lines = Self {
             path,
             file: Some(file),
@@ -107,20 +114,22 @@ impl<T: Versioned> JsonLines<T> {
         Ok((lines, documents))
     }
 
-    /// Opens a file as [`Self::open`] does, but creates it only with the first document.
+    /// Returns the documents of a file without changing it, and none of one that is not there.
     ///
     /// # Errors
-    /// As [`Self::open`].
-    pub(crate) fn open_if_there(path: PathBuf) -> Result<(Self, Vec<T>)> {
-        if path.exists() {
-            return Self::open(path);
-        }
+    /// The file cannot be read, or a complete line of it is not this program's.
+    pub(crate) fn open_unchanged(path: PathBuf) -> Result<(Self, Vec<T>)> {
+        let documents = if path.exists() {
+            read_file(&path)?
+        } else {
+            Vec::new()
+        };
         let lines = Self {
             path,
             file: None,
             documents: PhantomData,
         };
-        Ok((lines, Vec::new()))
+        Ok((lines, documents))
     }
 
     /// Appends a document, unbuffered.
@@ -157,11 +166,20 @@ pub(crate) fn text<T: Versioned>(documents: &[T]) -> Result<String> {
 /// Reads the documents of a file whose last line may be cut off.
 pub(crate) fn read_file<T: Versioned>(path: &Path) -> Result<Vec<T>> {
     let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-    Ok(read(&file, path)?.0)
+    Ok(read(&file, path)?.documents)
 }
 
-/// Reads the documents of a file, and returns them with the length of its complete lines in bytes.
-fn read<T: Versioned>(file: &File, path: &Path) -> Result<(Vec<T>, u64)> {
+/// What is in a file.
+struct Content<T> {
+    documents: Vec<T>,
+    /// The length of the documents in bytes: what follows was cut off by a crash.
+    whole: u64,
+    /// Whether the last document lacks the end of its line.
+    lacks_end: bool,
+}
+
+/// Reads the documents of a file.
+fn read<T: Versioned>(file: &File, path: &Path) -> Result<Content<T>> {
     let mut reader = BufReader::new(file);
     let (mut documents, mut whole, mut number) = (Vec::new(), 0, 0);
     let mut line = Vec::new();
@@ -176,13 +194,26 @@ fn read<T: Versioned>(file: &File, path: &Path) -> Result<(Vec<T>, u64)> {
                 slm_table::MAX_ROW_BYTES
             );
         }
-        if line.last() != Some(&b'\n') {
-            return Ok((documents, whole));
+        let lacks_end = line.last() != Some(&b'\n');
+        // An object that was cut off lacks its closing bracket.
+        if lacks_end && serde_json::from_slice::<AnyVersion>(&line).is_err() {
+            return Ok(Content {
+                documents,
+                whole,
+                lacks_end: false,
+            });
         }
         whole += line.len() as u64;
         let document =
             document(&line).map_err(|problem| anyhow!("{}:{number}: {problem}", path.display()))?;
         documents.push(document);
+        if lacks_end {
+            return Ok(Content {
+                documents,
+                whole,
+                lacks_end,
+            });
+        }
     }
 }
 

@@ -33,6 +33,7 @@ mod quality;
 mod ratings;
 mod ratings_arguments;
 mod recipe_arguments;
+mod recorded;
 mod repositories;
 mod review;
 mod review_arguments;

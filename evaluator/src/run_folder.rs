@@ -42,9 +42,6 @@ pub(crate) struct RunFolder {
     _lock: Option<File>,
 }
 
-/// Opens a log with the steps in it.
-type OpenLog = fn(PathBuf) -> Result<(JsonLines<Event>, Vec<Event>)>;
-
 impl RunFolder {
     /// Opens the folder, with the steps and records of an earlier start of the same run if there are any.
     ///
@@ -53,21 +50,28 @@ impl RunFolder {
     /// # Errors
     /// The folder cannot be written, or a complete line in it is not this program's.
     pub(crate) fn open(path: PathBuf) -> Result<Self> {
-        Self::with_log(path, JsonLines::open)
+        fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        let records = JsonLines::open(path.join(RECORDS))?;
+        let log = JsonLines::open(path.join(TRAJECTORIES))?;
+        Ok(Self::of(path, records, log))
     }
 
-    /// Opens the folder as [`Self::open`] does, but does not create a log in one that was copied without it.
+    /// Reads the folder of a run whose report is written again. Its records and its log, which a copy may lack, are not
+    /// changed.
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// A file cannot be read, or a complete line in it is not this program's.
     pub(crate) fn open_recorded(path: PathBuf) -> Result<Self> {
-        Self::with_log(path, JsonLines::open_if_there)
+        let records = JsonLines::open_unchanged(path.join(RECORDS))?;
+        let log = JsonLines::open_unchanged(path.join(TRAJECTORIES))?;
+        Ok(Self::of(path, records, log))
     }
 
-    fn with_log(path: PathBuf, open: OpenLog) -> Result<Self> {
-        fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
-        let (records_file, records) = JsonLines::open(path.join(RECORDS))?;
-        let (log, logged) = open(path.join(TRAJECTORIES))?;
+    fn of(
+        path: PathBuf,
+        (records_file, records): (JsonLines<SampleRecord>, Vec<SampleRecord>),
+        (log, logged): (JsonLines<Event>, Vec<Event>),
+    ) -> Self {
         let mut events: BTreeMap<Key, Vec<Event>> = BTreeMap::new();
         for event in logged {
             events
@@ -75,14 +79,14 @@ impl RunFolder {
                 .or_default()
                 .push(event);
         }
-        Ok(Self {
+        Self {
             path,
             records,
             records_file,
             events,
             log,
             _lock: None,
-        })
+        }
     }
 
     /// Opens the folder as [`Self::open`] does, but with an exclusive lock: two processes would generate every answer

@@ -54,6 +54,14 @@ pub(super) fn merge(
     for event in &mut events {
         event.run.clone_from(&info.name);
     }
+    // The name is from a file, and decides where the merged run is written.
+    if !slm_artifacts::is_bare_name(std::path::Path::new(&info.name)) {
+        return Err(mistake(format!(
+            "{}: the run's name `{}` is not the name of a folder\nhint: the file was changed: take it from where the run was made",
+            parts[0].folder.join("run.json").display(),
+            info.name
+        )));
+    }
     let run = RunFolder::write_merged(reports.join(&info.name), &info, &records, &events)?;
     Ok((info, run))
 }

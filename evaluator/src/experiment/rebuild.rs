@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use slm_cli::{Failure, UserMistake};
+use slm_cli::Failure;
 
 use super::merge;
 use crate::arguments::ReportArguments;
-use crate::run_folder::{RECORDS, RunFolder};
+use crate::recorded;
+use crate::run_folder::RunFolder;
 
 /// Rebuilds the report, and prints its path.
 pub(crate) fn rebuild(arguments: &ReportArguments) -> Result<(), Failure> {
@@ -23,15 +24,9 @@ fn report(arguments: &ReportArguments) -> Result<()> {
     let (info, run) = match &folders[..] {
         [folder] if !arguments.interim => {
             let info = RunFolder::read_info(folder)?;
-            if !folder.join(RECORDS).is_file() {
-                return Err(UserMistake(format!(
-                    "{}: has no {RECORDS}, so its report cannot be rebuilt\n\
-                     hint: if it is a published merge of shards, merge these again",
-                    folder.display()
-                ))
-                .into());
-            }
+            recorded::refuse_none(folder)?;
             let run = RunFolder::open_recorded(folder.clone())?;
+            recorded::check(folder, &info, run.records())?;
             let (expected, found) = (info.n_answers(), run.records().len());
             if found < expected {
                 slm_cli::note(&format!(

@@ -11,7 +11,8 @@ use slm_report::html::{EvaluationPage, Overview, Step, evaluation};
 use slm_report::{RunInfo, SampleRecord};
 
 use crate::json_lines;
-use crate::run_folder::{PAGE, RECORDS, RunFolder, TRAJECTORIES};
+use crate::recorded;
+use crate::run_folder::{PAGE, RunFolder, TRAJECTORIES};
 use crate::view_arguments::ViewArguments;
 use crate::workflow::event::{AnswerName, Event, name_of_record};
 
@@ -88,12 +89,7 @@ fn folder_of(named: &Path, reports: &Path) -> Result<PathBuf, UserMistake> {
 
 fn read(folder: &Path) -> Result<Run> {
     let info = RunFolder::read_info(folder)?;
-    let path = folder.join(RECORDS);
-    let records: Vec<SampleRecord> = if path.symlink_metadata().is_ok() {
-        json_lines::read_file(&path)?
-    } else {
-        Vec::new()
-    };
+    let records = recorded::read(folder, &info)?;
     let expected = info.n_answers();
     if records.len() < expected {
         slm_cli::note(&format!(

@@ -38,6 +38,7 @@ mod own_code;
 mod published;
 mod quality;
 mod ratings;
+mod recorded;
 mod review;
 mod score;
 mod shards;
