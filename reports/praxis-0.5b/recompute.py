@@ -164,6 +164,13 @@ def differences(reference, arm, metric, tasks):
     return (means[1] - means[0]).reindex(tasks).dropna().to_numpy()
 
 
+def mcnemar(found):
+    """The exact p-value of differences in points; None unless each side has one answer a task."""
+    up, down = int((found > 0).sum()), int((found < 0).sum())
+    is_binary = set(np.abs(found)) <= {0.0, 100.0}
+    return stats.binomtest(up, up + down).pvalue if is_binary and up + down else None
+
+
 def in_order(rows):
     return list(dict.fromkeys(rows.task_id))
 
@@ -186,7 +193,8 @@ class Run:
         reference = self.cell("base", workflow)
         others = [self.cell(a, workflow) for a in dict.fromkeys(self.rows.arm) if a != "base"]
         tasks = in_order(pd.concat([reference, *others]))
-        return differences(reference, self.cell(arm, workflow), claim["metric"], tasks), None
+        found = differences(reference, self.cell(arm, workflow), claim["metric"], tasks)
+        return found, mcnemar(found) if claim["metric"] == "pass_rate" else None
 
     def of_h2(self, claim):
         sweep = self.plan["sweep"]
@@ -213,10 +221,7 @@ class Run:
         arm, reference = (self.cell(self.plan["collaboration"]["arm"], side) for side in sides)
         tasks = sorted(set(arm.task_id) | set(reference.task_id), key=in_order(self.rows).index)
         found = differences(reference, arm, claim["metric"], tasks)
-        up, down = int((found > 0).sum()), int((found < 0).sum())
-        is_binary = set(np.abs(found)) <= {0.0, 100.0}
-        p = stats.binomtest(up, up + down).pvalue if is_binary and up + down else None
-        return found, p
+        return found, mcnemar(found)
 
 
 def main(folder):

@@ -43,34 +43,54 @@ fn contrasts(summary: &Value) -> String {
         .to_owned();
     for claim in summary["claims"].as_array().expect("claims") {
         let (name, decimals) = metric(claim["metric"].as_str().expect("a metric"));
-        let interval = &claim["interval"];
-        let interval = if interval.is_null() {
-            "none".to_owned()
-        } else {
-            let ends = ["low", "high"].map(|end| signed(&interval[end], decimals));
-            ends.join(" to ")
-        };
         let _ = writeln!(
             table,
-            "| {} | {} | {name} | {} | {} | {interval} | {}, {} | {} |",
+            "| {} | {} | {name} | {} | {} |",
             claim["hypothesis"].as_str().expect("a name").to_uppercase(),
             claim["contrast"].as_str().expect("a text"),
             signed(&claim["effect"], 1),
-            signed(&claim["estimate"], decimals),
-            claim["n"],
-            claim["differing"],
-            claim["outcome"]
-                .as_str()
-                .expect("an outcome")
-                .replace('_', " "),
+            found(claim, decimals),
+        );
+    }
+    let h1 = &summary["findings"]["h1"];
+    let adapter = &h1["adapters"][0];
+    let elsewhere = h1["elsewhere"].as_array().expect("a list");
+    for part in [adapter].into_iter().chain(elsewhere) {
+        let gate = &part["gate"];
+        let workflow = part["workflow"].as_str();
+        let _ = writeln!(
+            table,
+            "| H1 | maintainable less base{} | pass rate, points: gate | above −{:.1} | {} |",
+            workflow.map_or_else(String::new, |name| format!(", {name}")),
+            gate["margin"].as_f64().expect("a margin"),
+            found(gate, 1),
         );
     }
     table
 }
 
+/// The cells of a row with the estimate of a contrast.
+fn found(of: &Value, decimals: usize) -> String {
+    let interval = &of["interval"];
+    let interval = if interval.is_null() {
+        "none".to_owned()
+    } else {
+        let ends = ["low", "high"].map(|end| signed(&interval[end], decimals));
+        ends.join(" to ")
+    };
+    let outcome = of["outcome"].as_str().expect("an outcome");
+    format!(
+        "{} | {interval} | {}, {} | {}",
+        signed(&of["estimate"], decimals),
+        of["n"],
+        of["differing"],
+        outcome.replace('_', " "),
+    )
+}
+
 fn cells(summary: &Value) -> String {
-    let mut table = "| arm | workflow | solved | calls | tokens a task | tokens a solved task |\n\
-                     |---|---|---:|---:|---:|---:|\n"
+    let mut table = "| arm | workflow | solved | calls | prompt tokens a task | completion tokens a task | the same a solved task |\n\
+                     |---|---|---:|---:|---:|---:|---:|\n"
         .to_owned();
     for cell in summary["cells"].as_array().expect("cells") {
         let text = |key: &str| cell[key].as_str().expect("a text");
@@ -86,11 +106,12 @@ fn cells(summary: &Value) -> String {
         let per_solved = number("completion_tokens_per_passed");
         let _ = writeln!(
             table,
-            "| {} | {workflow} | {} of {} | {:.1} | {:.0} | {} |",
+            "| {} | {workflow} | {} of {} | {:.1} | {:.0} | {:.0} | {} |",
             text("arm"),
             cell["passed"],
             cell["tested"],
             number("calls").expect("a number"),
+            number("prompt_tokens").expect("a number"),
             number("completion_tokens").expect("a number"),
             per_solved.map_or_else(|| "–".to_owned(), |of| format!("{of:.0}")),
         );
