@@ -170,7 +170,7 @@ impl FormatFailure {
             Self::UnclosedFence => "cut off before its end",
             Self::NoProgram => "no program that defines the entry point",
             Self::NothingAdded => "nothing added to the prompt",
-            Self::NoTests => "no assertion about the entry point",
+            Self::NoTests => "no assertion about the entry point beside the task's examples",
             Self::Empty => "no text",
             Self::NoAction => "no tool on offer with its argument",
             Self::NoSignature => "a line that gives no new function",

@@ -136,7 +136,7 @@ impl Train {
 words! {
 /// Activations kept for the backward pass: `train.gradient_checkpointing`.
 pub enum GradientCheckpointing {
-    /// On the CPU, recomputes as few layers as memory requires; on a GPU, all layers.
+    /// Recomputes as few layers as memory requires; on a GPU that does not report its free memory, all layers.
     Auto = "auto",
     /// Keeps all activations; the fastest.
     None = "none" | "false",
