@@ -9,7 +9,7 @@ use slm_report::{RunInfo, SampleRecord};
 
 use crate::run_folder::{RECORDS, RunFolder};
 
-/// Reads the records of a run, which are those of its own answers, each once.
+/// Reads the records of a run: those of the answers that it has, each once.
 ///
 /// # Errors
 /// The folder has none, a line is not this program's, or a record is not one of the run's.
@@ -26,7 +26,7 @@ pub(crate) fn refuse_none(folder: &Path) -> Result<(), UserMistake> {
         return Ok(());
     }
     Err(UserMistake(format!(
-        "{}: has no {RECORDS}, so its report cannot be rebuilt\n\
+        "{}: has no {RECORDS}, from which report and page are made\n\
          hint: if it is a published merge of shards, merge these again",
         folder.display()
     )))

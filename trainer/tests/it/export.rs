@@ -283,6 +283,10 @@ fn the_modelfile_of_an_export_accepts_requests_with_a_suffix() {
         .expect("an object")
         .remove("chat_template");
     project.write("model/tokenizer_config.json", config.to_string());
+    // Nor the tokens of ChatML, which would replace one.
+    let tokenizer = project.read("model/tokenizer.json");
+    let without = tokenizer.replace("<|im_start|>", "<|other|>");
+    project.write("model/tokenizer.json", without);
     let plain = export("plain.gguf");
     let body = format!("{with_suffix}{{{{ .Prompt }}}}{{{{ end }}}}\"\"\"\n");
     says(&plain, &[&body, stop]);
