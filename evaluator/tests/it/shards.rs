@@ -208,6 +208,29 @@ fn shards_that_do_not_fit_are_named(project: &Project, shards: &[&str]) {
         &experiment(project, &command, "never", &["--shard", "11/11"]).error(2),
         &["10 tasks cannot be divided among 11 shards"],
     );
+    // A name from a file does not decide where is written.
+    let files = shards.iter().map(|shard| Path::new(shard).join("run.json"));
+    let files: Vec<PathBuf> = files.collect();
+    let texts = files
+        .iter()
+        .map(|file| fs::read_to_string(file).expect("a file"));
+    let texts: Vec<String> = texts.collect();
+    for (n, (file, text)) in files.iter().zip(&texts).enumerate() {
+        let mut info: Value = serde_json::from_str(text).expect("JSON");
+        info["name"] = format!("../escaped-shard-{}-of-4", n + 1).into();
+        fs::write(file, info.to_string()).expect("written");
+    }
+    says(
+        &merge(shards),
+        &[
+            "run.json: the run's name `../escaped` is not the name of a folder",
+            "hint: ",
+        ],
+    );
+    assert!(!project.path("escaped").exists());
+    for (file, text) in files.iter().zip(texts) {
+        fs::write(file, text).expect("written");
+    }
 }
 
 #[test]
