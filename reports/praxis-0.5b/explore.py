@@ -113,7 +113,7 @@ def larger(run):
         up, down = int((large & ~rows.passed).sum()), int((~large & rows.passed).sum())
         p = stats.binomtest(up, up + down).pvalue if up + down else 1
         yield (f"| 0.5B | {arm} | {workflow} | {rows.passed.sum()} of {len(rows)} | "
-               f"{rows.completion_tokens.sum() / rows.passed.sum():.0f} | {up}, {down} | {p:.3f} |")
+               f"{rows.completion_tokens.sum() / rows.passed.sum():.0f} | {up}, {down} | {f'{p:.3f}' if p >= 0.0005 else '< 0.001'} |")
 
 
 def power(run):
