@@ -12,6 +12,7 @@ use crate::index_arguments::{self, IndexArguments};
 use crate::memory_arguments::{self, MemoryArguments};
 use crate::ratings_arguments::{self, RatingsArguments};
 use crate::recipe_arguments;
+use crate::report_arguments::ReportArguments;
 use crate::review_arguments::{self, ReviewArguments};
 use crate::sandboxing::{self, SandboxArguments, SandboxChoice};
 use crate::shard::Shard;
@@ -260,25 +261,10 @@ Examples:
   evaluator report quickstart-1a2b3c4d --json
   evaluator report reports/quickstart-1a2b3c4d-shard-*
   evaluator report reports/quickstart-1a2b3c4d-shard-* --interim
+  evaluator report quickstart-5e6f7a8b --against quickstart-1a2b3c4d
 
 Several runs must be all shards of one run; they are merged into the run that the same command without --shard makes. \
 report.md, its charts, summary.json and samples.parquet are derived from run.json and records.jsonl in the run's folder.";
-
-#[derive(Debug, Args)]
-pub(crate) struct ReportArguments {
-    /// A run: its folder, its name under the --reports folder, a unique prefix of it, or `latest`; or all shards of a run
-    #[arg(value_name = "RUN", default_value = "latest")]
-    pub(crate) runs: Vec<PathBuf>,
-    /// Folder that is searched for runs by name, and that merged runs are written to
-    #[arg(long, value_name = "FOLDER", default_value = "reports")]
-    pub(crate) reports: PathBuf,
-    /// Merge the shards that are there, although others are missing: the report has no verdicts
-    #[arg(long)]
-    pub(crate) interim: bool,
-    /// Print one JSON document with the results instead of the report's path
-    #[arg(long)]
-    pub(crate) json: bool,
-}
 
 #[derive(Debug, Args)]
 pub(crate) struct RunsArguments {

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use slm_cli::UserMistake;
 use slm_report::{RunInfo, SampleRecord};
 
 use crate::run_folder::{RECORDS, RunFolder};
+use crate::workflow::event::Event;
 
 /// Reads the records of a run: those of the answers that it has, each once.
 ///
@@ -18,6 +19,20 @@ pub(crate) fn read(folder: &Path, info: &RunInfo) -> Result<Vec<SampleRecord>> {
     let records = RunFolder::read_records(folder)?;
     check(folder, info, &records)?;
     Ok(records)
+}
+
+/// Reads the records of a run, as [`read`], and the steps to its answers.
+///
+/// # Errors
+/// As [`read`]; also if the folder has no log of steps.
+pub(crate) fn read_with_steps(
+    folder: &Path,
+    info: &RunInfo,
+) -> Result<(Vec<SampleRecord>, Vec<Event>)> {
+    refuse_none(folder)?;
+    let (records, events) = RunFolder::read(folder)?;
+    check(folder, info, &records)?;
+    Ok((records, events))
 }
 
 /// Refuses a folder without records, such as a published report.
@@ -33,7 +48,11 @@ pub(crate) fn refuse_none(folder: &Path) -> Result<(), UserMistake> {
 }
 
 /// Refuses records that the run cannot have: of another cell or benchmark, of more tasks than it has, or of one answer twice.
-pub(crate) fn check(folder: &Path, info: &RunInfo, records: &[SampleRecord]) -> Result<()> {
+pub(crate) fn check(
+    folder: &Path,
+    info: &RunInfo,
+    records: &[SampleRecord],
+) -> Result<(), UserMistake> {
     let mut seen = BTreeSet::new();
     let mut tasks: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let found = records.iter().find_map(|record| {
@@ -57,7 +76,7 @@ pub(crate) fn check(folder: &Path, info: &RunInfo, records: &[SampleRecord]) -> 
     let Some((record, problem)) = found else {
         return Ok(());
     };
-    Err(anyhow!(
+    Err(UserMistake(format!(
         "{}: the record of {}, arm {}, workflow {}, sample {}, is {problem}\n\
          hint: the file was changed: take it from where the run was made",
         folder.join(RECORDS).display(),
@@ -65,7 +84,7 @@ pub(crate) fn check(folder: &Path, info: &RunInfo, records: &[SampleRecord]) -> 
         record.arm,
         record.workflow,
         record.sample,
-    ))
+    )))
 }
 
 fn has_cell(info: &RunInfo, record: &SampleRecord) -> bool {

@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use slm_cli::{CompletionsArguments, DeviceUse, ManArguments};
 use slm_config::{ROW_FORMATS, RowFormat};
-use slm_model::{DeviceChoice, NamedShape, SyntheticType};
+use slm_model::DeviceChoice;
 
-use crate::cards::Card;
+use crate::device_argument::DeviceArgument;
 use crate::export_types::{ExportFormat, ExportType, MergedType};
 use crate::fim_arguments::FimArguments;
+use crate::plan_arguments::PlanArguments;
 use crate::recipes_arguments::{RECIPES_EXAMPLES, RecipesArguments};
 
 /// Fits LoRA adapters for small code language models.
@@ -303,13 +304,6 @@ pub(crate) struct RecipeArguments {
 }
 
 /// The device to compute on.
-#[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct DeviceArgument {
-    /// Where to compute: auto, cpu, wgpu, vulkan, cuda or cuda:N
-    #[arg(long, value_name = "DEVICE", default_value = "auto")]
-    pub(crate) device: DeviceChoice,
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct InitArguments {
     /// A folder of Python files, or a data file
@@ -377,81 +371,6 @@ pub(crate) struct DataArguments {
     /// Print one JSON document
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(group(ArgGroup::new("planned").required(true).args(["recipe", "shape"])))]
-pub(crate) struct PlanArguments {
-    /// The recipe, a YAML file
-    #[arg(value_name = "RECIPE")]
-    pub(crate) recipe: Option<PathBuf>,
-    /// Override a key of the recipe; may be given several times
-    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
-    overrides: Vec<String>,
-    /// Instead of a recipe: a model of this shape with random weights and tokens, LoRA of rank 16 on all linear layers
-    #[arg(long, value_name = "NAME")]
-    pub(crate) shape: Option<NamedShape>,
-    #[arg(
-        long,
-        help = "Data type of the random weights: f32, bf16, q8_0, q4_0, q4_1 or q4_k",
-        value_name = "TYPE",
-        default_value = "bf16",
-        requires = "shape"
-    )]
-    pub(crate) weights: SyntheticType,
-    #[arg(
-        long,
-        help = "The same as --set data.max_seq_length=N",
-        value_name = "N"
-    )]
-    seq_length: Option<usize>,
-    #[arg(
-        long,
-        help = "The same as --set train.micro_batch_size=N",
-        value_name = "N"
-    )]
-    micro_batch_size: Option<usize>,
-    #[arg(
-        long,
-        help = "The same as --set train.gradient_accumulation_steps=N",
-        value_name = "N"
-    )]
-    gradient_accumulation_steps: Option<usize>,
-    #[command(flatten)]
-    pub(crate) device: DeviceArgument,
-    /// Plan for another GPU, such as rtx-4090: its usable memory, and an estimate of the hours
-    #[arg(long = "for", value_name = "GPU", conflicts_with_all = ["device", "measure"])]
-    pub(crate) card: Option<Card>,
-    /// With --for: gigabytes of memory that the training may take there [default: all of the GPU's]
-    #[arg(long, value_name = "GIGABYTES", requires = "card")]
-    pub(crate) memory: Option<f64>,
-    /// Run this many optimizer steps after a first one, and save nothing
-    #[arg(long, visible_alias = "steps", value_name = "STEPS", num_args = 0..=1, default_missing_value = "3")]
-    pub(crate) measure: Option<usize>,
-    /// Peak throughput of the device; --measure then reports the model FLOPs utilisation
-    #[arg(long, value_name = "TFLOP/S", requires = "measure")]
-    pub(crate) peak_tflops: Option<f64>,
-    /// Print one JSON document
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-impl PlanArguments {
-    /// All overrides of the recipe; of two for one key the later applies.
-    pub(crate) fn overrides(&self) -> Vec<String> {
-        let named = [
-            ("data.max_seq_length", self.seq_length),
-            ("train.micro_batch_size", self.micro_batch_size),
-            (
-                "train.gradient_accumulation_steps",
-                self.gradient_accumulation_steps,
-            ),
-        ];
-        let named = named
-            .iter()
-            .filter_map(|(key, value)| Some(format!("{key}={}", (*value)?)));
-        named.chain(self.overrides.iter().cloned()).collect()
-    }
 }
 
 #[derive(Debug, Args)]

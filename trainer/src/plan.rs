@@ -4,6 +4,7 @@ mod estimate;
 mod text;
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Instant;
 
@@ -14,7 +15,7 @@ use slm_cli::{BaseModel, Failure, UserMistake};
 use slm_config::Recipe;
 use slm_model::{Adapter, Decoder, NamedShape};
 
-use crate::arguments::{PlanArguments, RecipeArguments};
+use crate::arguments::RecipeArguments;
 use crate::batch::StaticShapes;
 use crate::budget::{Budget, Longest, Placement};
 use crate::cards::Card;
@@ -24,6 +25,7 @@ use crate::init_from::{ShownSource, SourceAdapter};
 use crate::loading::load_for_training;
 use crate::lora_settings::lora_settings;
 use crate::memory::Memory;
+use crate::plan_arguments::PlanArguments;
 use crate::preference::{Objective, Reference};
 use crate::setup::{Setup, check_positions};
 use crate::step::{AdapterOptimizer, StepOutcome};
@@ -146,7 +148,7 @@ fn plan(arguments: &PlanArguments) -> Result<()> {
                 None => decoder.init_adapter(&settings, recipe.train.seed, &trainable),
             };
             let optimizer = AdapterOptimizer::on_device_of(&decoder, training.optimizer_settings());
-            let steps = (steps.max(1) + 1).min(training.total_steps());
+            let steps = (steps.get() + 1).min(training.total_steps());
             let began = Instant::now();
             let units = training.units_of_steps(steps);
             let reference = reference_of(
@@ -292,7 +294,8 @@ fn synthetic(arguments: &PlanArguments, shape: NamedShape) -> Result<Material> {
     let config = shape.config();
     let length = recipe.data.max_seq_length;
     check_positions(&recipe, config.context_length())?;
-    let count = recipe.train.examples_per_step() * (arguments.measure.unwrap_or(1).max(1) + 1);
+    let count =
+        recipe.train.examples_per_step() * (arguments.measure.map_or(1, NonZeroUsize::get) + 1);
     let seed = recipe.train.seed;
     let folder = std::env::temp_dir();
     Ok(Material {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 use serde::Serialize;
+use slm_artifacts::counted;
 use slm_cli::Failure;
 use slm_model::Tokenizer;
 
@@ -27,7 +28,7 @@ struct Report {
     init_from: Option<ShownSource>,
     datasets: Vec<Counts>,
     /// What is counted: `examples`, `pairs` or `labelled answers`.
-    units: &'static str,
+    units: String,
     training: Totals,
     validation: Totals,
     max_seq_length: usize,
@@ -95,7 +96,7 @@ fn show(arguments: &DataArguments) -> Result<()> {
     let shown = shown.map(|&unit| spelled(&examples, unit, tokenizer));
     let report = Report {
         init_from: source.as_ref().map(SourceAdapter::shown),
-        units: examples.units.plural(),
+        units: format!("{}s", examples.units.noun()),
         training: totals(&examples, &examples.train),
         validation: totals(&examples, &examples.validation),
         max_seq_length: recipe.data.max_seq_length,
@@ -195,8 +196,8 @@ fn text(report: &Report) -> String {
         } = totals;
         let _ = writeln!(
             lines,
-            "{name:10} {examples} {}, {tokens} tokens, {supervised_tokens} of them supervised",
-            report.units
+            "{name:10} {}, {tokens} tokens, {supervised_tokens} of them supervised",
+            counted(*examples, report.units.trim_end_matches('s'))
         );
     }
     let _ = writeln!(

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
-use slm_artifacts::HeldOutPreferences;
+use slm_artifacts::{HeldOutPreferences, counted};
 use slm_cli::{Failure, Progress, UserMistake};
 use slm_config::{Columns, Dataset, DatasetFormat, Recipe, RowFormat};
 use slm_model::{Adapter, Decoder};
@@ -86,6 +86,9 @@ fn measure(arguments: &ValidateArguments) -> Result<()> {
     for warning in loaded.iter().flat_map(|loaded| &loaded.warnings) {
         slm_cli::note(&format!("warning: {warning}"));
     }
+    if let Some(folder) = &adapter {
+        slm_cli::note_other_template(folder, &setup.template);
+    }
     if examples.units != Units::Rows {
         let adapter = loaded.as_ref().map(|loaded| &loaded.adapter);
         let found = preferences(&setup, &decoder, adapter, &examples, indices)?;
@@ -126,7 +129,9 @@ fn measure(arguments: &ValidateArguments) -> Result<()> {
             examples,
         } = validation;
         slm_cli::result(&format!(
-            "loss {loss:.4} nats per token, perplexity {perplexity:.3}, over {supervised_tokens} tokens of {examples} examples"
+            "loss {loss:.4} nats per token, perplexity {perplexity:.3}, over {} of {}",
+            counted(supervised_tokens, "token"),
+            counted(examples, "example")
         ));
     }
     Ok(())
@@ -150,9 +155,9 @@ fn preferences(
     };
     if !suits {
         let text = format!(
-            "the data are {}, which `train.objective: {}` does not learn from\n\
+            "the data are {}s, which `train.objective: {}` does not learn from\n\
              hint: --set train.objective=dpo measures pairs, kto labelled answers",
-            examples.units.plural(),
+            examples.units.noun(),
             train.objective.name()
         );
         return Err(UserMistake(text).into());

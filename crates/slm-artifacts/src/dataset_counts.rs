@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::counted;
+
 /// Why a row, file or example was dropped or truncated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -102,10 +104,33 @@ pub enum LeftOutReason {
     OutsideSplit,
     /// Truncated to `max_seq_length`.
     Truncated,
+    /// A text or document in pieces of at most `max_seq_length`, all of which are learned.
+    Split,
 }
 
 impl LeftOutReason {
-    /// Returns the reason as text to follow a number: `3 duplicates`.
+    /// Returns a number with the reason: `1 duplicate`, `2 duplicates`, `3 over max_seq_length`.
+    pub fn counted(self, n: usize) -> String {
+        let text = self.text();
+        let noun = match self {
+            _ if n != 1 => None,
+            Self::SkippedFolder
+            | Self::SkippedLink
+            | Self::NotForTraining
+            | Self::Method
+            | Self::UnreadableFile
+            | Self::HeldOut
+            | Self::ExcludedLicence
+            | Self::Duplicate => text.split_once('s'),
+            _ => None,
+        };
+        match noun {
+            Some((noun, rest)) => format!("{n} {noun}{rest}"),
+            None => format!("{n} {text}"),
+        }
+    }
+
+    /// Returns the reason as text to follow a number of several: `3 duplicates`.
     pub fn text(self) -> &'static str {
         match self {
             Self::BrokenRow => "broken",
@@ -123,7 +148,7 @@ impl LeftOutReason {
             Self::RewrittenByTemplate => "rewritten by the chat template",
             Self::Untokenizable => "refused by the tokenizer",
             Self::SkippedFolder => "folders not searched (tests, packages, generated or hidden)",
-            Self::Ignored => "folders and files excluded by .gitignore",
+            Self::Ignored => "excluded by .gitignore",
             Self::SkippedLink => "links not followed",
             Self::NotForTraining => "files for validation or tests",
             Self::Method => "methods",
@@ -156,6 +181,7 @@ impl LeftOutReason {
             }
             Self::OutsideSplit => "outside the rows of `split`",
             Self::Truncated => "cut at max_seq_length",
+            Self::Split => "split at max_seq_length",
         }
     }
 }
@@ -218,8 +244,19 @@ impl DatasetCounts {
     pub fn first_texts(&self) -> impl Iterator<Item = String> {
         self.first.iter().map(|(reason, first)| {
             let count = self.left_out.get(reason).copied().unwrap_or(0);
-            format!("{count} {}, first {first}", reason.text())
+            format!("{}, first {first}", reason.counted(count))
         })
+    }
+
+    /// Describes what was read: `12 rows in 1 file`.
+    pub fn found_text(&self) -> String {
+        // The unit is a plural.
+        let unit = self.unit.strip_suffix('s').unwrap_or(&self.unit);
+        format!(
+            "{} in {}",
+            counted(self.found, unit),
+            counted(self.files, "file")
+        )
     }
 
     /// Describes the licences of the files that gave examples; `None` for data without Python files.
@@ -227,7 +264,7 @@ impl DatasetCounts {
         let parts: Vec<String> = self
             .licences
             .iter()
-            .map(|(name, files)| format!("{name} ({files} files)"))
+            .map(|(name, files)| format!("{name} ({})", counted(*files, "file")))
             .collect();
         (!parts.is_empty()).then(|| parts.join(", "))
     }
@@ -249,7 +286,7 @@ impl DatasetCounts {
         let parts: Vec<String> = self
             .left_out
             .iter()
-            .map(|(reason, count)| format!("{count} {}", reason.text()))
+            .map(|(reason, count)| reason.counted(*count))
             .collect();
         (!parts.is_empty()).then(|| parts.join(", "))
     }
@@ -276,9 +313,9 @@ impl fmt::Display for DatasetCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             path,
-            files,
-            found,
-            unit,
+            files: _,
+            found: _,
+            unit: _,
             kept,
             left_out: _,
             first: _,
@@ -288,7 +325,9 @@ impl fmt::Display for DatasetCounts {
         } = self;
         write!(
             f,
-            "{kept} examples from {found} {unit} in {files} files of {path}"
+            "{} from {} of {path}",
+            counted(*kept, "example"),
+            self.found_text()
         )?;
         match self.left_out_text() {
             Some(text) => write!(f, "; left out or cut: {text}"),

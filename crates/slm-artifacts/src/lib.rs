@@ -20,6 +20,7 @@
 mod adapter_config;
 mod adapter_folder;
 mod atomic;
+mod counted;
 mod dataset_counts;
 mod dataset_folder;
 mod energy;
@@ -43,6 +44,7 @@ pub use atomic::{
     OLD, PART, atomic_file, atomic_folder, atomic_link, atomic_write, part_path, publish,
     remove_folder,
 };
+pub use counted::counted;
 pub use dataset_counts::{DatasetCounts, LeftOutReason, one_line};
 pub use dataset_folder::{
     DATASET_VERSION, DatasetFolder, DatasetInfo, DatasetKind, LearnedDataset, LengthStatistics,

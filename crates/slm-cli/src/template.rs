@@ -106,9 +106,17 @@ pub fn template_record(template: &ChatTemplate) -> ChatTemplateRecord {
     }
 }
 
-/// Prints a warning if the adapter in `folder` learned with another chat template, or with other variables.
+/// Prints a warning if the adapter in `folder` learned with another chat template, or with other variables, or if the
+/// record of its training cannot be read.
 pub fn note_other_template(folder: &Path, template: &ChatTemplate) {
+    let record = AdapterFolder(folder).training();
     let trained = AdapterFolder(folder).read_training();
+    if trained.is_none() && record.exists() {
+        crate::note(&format!(
+            "warning: {}: cannot be read, so that it is unknown with which chat template the adapter learned",
+            record.display()
+        ));
+    }
     let Some(trained) = trained.and_then(|summary| summary.chat_template) else {
         return;
     };

@@ -255,6 +255,9 @@ pub enum Overlength {
     Drop = "drop",
     /// Cuts its end off.
     Truncate = "truncate",
+    /// Splits a text, or a document for fill-in-the-middle, into pieces that fit, where a definition begins if possible.
+    /// Leaves out an example of another format.
+    Split = "split",
     /// Stops before training begins.
     Error = "error",
 }

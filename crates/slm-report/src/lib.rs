@@ -20,11 +20,13 @@ mod measure;
 mod number;
 mod outside_answers;
 mod page;
+mod paired;
 mod plan;
 mod published;
 mod record;
 mod record_counts;
 mod resolved_recipe;
+mod run_comparison;
 mod run_cost;
 mod run_parts;
 mod sample_metric;
@@ -48,6 +50,7 @@ pub use costs::{CellCost, cell_costs, short_budgets};
 pub use outside_answers::{OutsideAnswer, OutsideAnswers, OutsideComparison};
 pub use plan::{CollaborationPlan, Experiment, Plan, PlanError, SweepPlan};
 pub use record::{OLDEST_RECORD, RECORD_VERSION, RunInfo, STATISTICS, SampleRecord};
+pub use run_comparison::{ChangedSetting, ComparedCell, RunComparison};
 pub use run_cost::{
     COST_PHRASES, KindCost, PhaseCost, PhaseKind, RunCost, SolvedCost, TaskCost, TrainingCost,
     WorkCost,

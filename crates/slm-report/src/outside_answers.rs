@@ -5,16 +5,11 @@
 
 use serde::Serialize;
 use slm_artifacts::{BASE_ARM, FinishReason, StopReason, Verdict};
-use slm_statistics::{RESAMPLES, holm};
 
 use crate::cell::Decoding;
 use crate::code_metric::ProgramMetrics;
-use crate::findings::arms::{ArmSamples, tasks_of};
-use crate::findings::conclusion::MIN_PAIRS;
-use crate::findings::contrast::Contrast;
-use crate::findings::same_text::SameText;
-use crate::findings::solved::Solved;
 use crate::markdown;
+use crate::paired::{NamedRecords, Paired, PairedPage};
 use crate::record::{RECORD_VERSION, SampleRecord};
 use crate::sample_metric::{
     CC_OF_SOLVED, COGNITIVE, COMPLETION_TOKENS, PASS_RATE, SampleMetric, TESTS_PASSED, paired,
@@ -23,8 +18,6 @@ use crate::spending::Spending;
 
 /// Seed of resampling and permutations, the same in every comparison.
 const SEED: u64 = 1;
-/// The name of the compared arm.
-const OTHER_ARM: &str = "other";
 
 /// An answer that was made elsewhere, as scored here.
 #[derive(Debug, Clone, PartialEq)]
@@ -119,27 +112,8 @@ pub struct OutsideComparison {
     /// Always true: no model of this toolkit made these answers.
     made_elsewhere: bool,
     benchmark: String,
-    base: Side,
-    other: Side,
-    /// Tasks that both sides answered.
-    tasks: usize,
-    /// Other less base by task, one entry for each metric.
-    contrasts: Vec<Contrast>,
-    /// The sign-flip p-values of `contrasts` after Holm's correction; null where there is none.
-    holm_p: Vec<Option<f64>>,
-    solved: Solved,
-    same_text: SameText,
-    resamples: usize,
-    seed: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct Side {
-    name: String,
-    answers: usize,
-    tasks: usize,
-    /// Tasks that only this side answered: they are in no pair.
-    alone: usize,
+    #[serde(flatten)]
+    found: Paired,
 }
 
 impl OutsideComparison {
@@ -151,103 +125,53 @@ impl OutsideComparison {
                 .map(|answer| answer.record(arm, benchmark))
                 .collect()
         };
-        let (of_base, of_other) = (records(base, BASE_ARM), records(other, OTHER_ARM));
-        let all: Vec<&SampleRecord> = of_base.iter().chain(&of_other).collect();
-        let tasks = tasks_of(&all);
-        let reference = ArmSamples::new(BASE_ARM, &of_base);
-        let arm = ArmSamples::new(OTHER_ARM, &of_other);
-        let answered = |arm: &ArmSamples, task: &&&str| !arm.of_task(task).is_empty();
-        let side = |of: OutsideAnswers<'_>, own: &ArmSamples, others: &ArmSamples| {
-            let own_tasks = tasks.iter().filter(|task| answered(own, task));
-            Side {
-                name: of.name.to_owned(),
-                answers: of.answers.len(),
-                tasks: own_tasks.clone().count(),
-                alone: own_tasks.filter(|task| !answered(others, task)).count(),
-            }
-        };
-        let contrasts: Vec<Contrast> = compared()
-            .iter()
-            .map(|metric| Contrast::new(&tasks, &reference, &arm, metric, SEED))
-            .collect();
-        let known: Vec<f64> = contrasts.iter().filter_map(|of| of.sign_flip_p).collect();
-        let mut corrected = holm(&known).into_iter();
-        let holm_p = contrasts
-            .iter()
-            .map(|of| of.sign_flip_p.and_then(|_| corrected.next()))
-            .collect();
-        let of_base = side(base, &reference, &arm);
+        let (of_base, of_other) = (records(base, BASE_ARM), records(other, "other"));
+        let [of_base, of_other] =
+            [&of_base, &of_other].map(|records| records.iter().collect::<Vec<_>>());
         Self {
             made_elsewhere: true,
             benchmark: benchmark.to_owned(),
-            tasks: of_base.tasks - of_base.alone,
-            base: of_base,
-            other: side(other, &arm, &reference),
-            contrasts,
-            holm_p,
-            solved: Solved::new(&tasks, &reference, &arm),
-            same_text: SameText::new(&tasks, &reference, &arm),
-            resamples: RESAMPLES,
-            seed: SEED,
+            found: Paired::new(
+                &compared(),
+                NamedRecords {
+                    name: base.name,
+                    records: &of_base,
+                },
+                NamedRecords {
+                    name: other.name,
+                    records: &of_other,
+                },
+                SEED,
+            ),
         }
     }
 
     /// Renders the comparison as Markdown.
     pub fn markdown(&self) -> String {
-        let metrics = compared();
-        let all = || self.contrasts.iter().zip(&metrics);
-        let is_few = |(found, _): &(&Contrast, &SampleMetric)| found.differing < MIN_PAIRS;
         markdown::render(
             &TEMPLATES,
             &Page {
-                found: self,
-                rows: all()
-                    .zip(&self.holm_p)
-                    .map(|((contrast, metric), &holm_p)| Row {
-                        metric: *metric,
-                        contrast,
-                        holm_p,
-                    })
-                    .collect(),
-                few: all()
-                    .filter(is_few)
-                    .map(|(_, metric)| metric.label)
-                    .collect(),
-                min_pairs: MIN_PAIRS,
-                tests: self.holm_p.iter().flatten().count(),
-                detectable: self.solved.detectable_difference(),
+                benchmark: &self.benchmark,
+                page: self.found.page(&compared()),
             },
         )
     }
 }
 
-const TEMPLATES: [(&str, &str); 2] = [
+const TEMPLATES: [(&str, &str); 3] = [
     (
         "answers_elsewhere",
         include_str!("templates/answers_elsewhere.md.jinja"),
     ),
+    ("paired", include_str!("templates/paired.md.jinja")),
     ("phrases", include_str!("templates/phrases.md.jinja")),
 ];
 
 /// The context of the template.
 #[derive(Serialize)]
 struct Page<'a> {
-    found: &'a OutsideComparison,
-    rows: Vec<Row<'a>>,
-    /// The metrics in which too few tasks differ for a conclusion.
-    few: Vec<&'static str>,
-    min_pairs: usize,
-    /// Tests that Holm's correction is for.
-    tests: usize,
-    /// The smallest difference in pass rate that the tasks detect, 0 to 1.
-    detectable: Option<f64>,
-}
-
-#[derive(Serialize)]
-struct Row<'a> {
-    metric: SampleMetric,
-    contrast: &'a Contrast,
-    holm_p: Option<f64>,
+    benchmark: &'a str,
+    page: PairedPage<'a>,
 }
 
 /// The metrics that are known of such answers: those of a report's paired differences, without tokens.
@@ -304,11 +228,15 @@ mod tests {
         let (base, other) = sides();
         let found = compare(&base, &other);
         assert_eq!(
-            (found.tasks, found.base.alone, found.other.alone),
+            (
+                found.found.tasks,
+                found.found.base.alone,
+                found.found.other.alone
+            ),
             (10, 0, 1)
         );
         let of = |key: &str| {
-            let mut contrasts = found.contrasts.iter();
+            let mut contrasts = found.found.contrasts.iter();
             contrasts.find(|of| of.metric == key).expect("a contrast")
         };
         let rate = of("pass_rate");
@@ -317,20 +245,20 @@ mod tests {
         assert!((rate.difference.expect("pairs") - 0.3).abs() < 1e-12);
         assert_eq!(
             (
-                found.solved.both,
-                found.solved.reference_only,
-                found.solved.other_only
+                found.found.solved.both,
+                found.found.solved.reference_only,
+                found.found.solved.other_only
             ),
             (3, 1, 4)
         );
         // Twice the tail of a binomial: 2 (C(5,0) + C(5,1)) / 2^5.
-        let p = found.solved.mcnemar_p.expect("discordant tasks");
+        let p = found.found.solved.mcnemar_p.expect("discordant tasks");
         assert!((p - 0.375).abs() < 1e-12, "{p}");
         let cc = of("cyclomatic_complexity");
         assert!((cc.difference.expect("pairs") + 1.0).abs() < 1e-12);
         let solved = of("cyclomatic_complexity_of_solved");
         assert_eq!(solved.n, 3);
-        assert_eq!(found.same_text.same, 0);
+        assert_eq!(found.found.same_text.same, 0);
     }
 
     #[test]
@@ -354,8 +282,11 @@ mod tests {
     fn equal_sets_have_no_difference_and_no_p_value_below_one() {
         let (base, _) = sides();
         let found = compare(&base, &base);
-        assert_eq!((found.same_text.same, found.same_text.of), (10, 10));
-        for contrast in &found.contrasts {
+        assert_eq!(
+            (found.found.same_text.same, found.found.same_text.of),
+            (10, 10)
+        );
+        for contrast in &found.found.contrasts {
             assert!(
                 contrast.difference.unwrap_or(0.0).abs() < 1e-12,
                 "{}",
@@ -364,7 +295,7 @@ mod tests {
             assert!(contrast.sign_flip_p.is_none_or(|p| p >= 1.0));
         }
         let nothing = compare(&[], &base);
-        assert_eq!((nothing.tasks, nothing.other.alone), (0, 10));
+        assert_eq!((nothing.found.tasks, nothing.found.other.alone), (0, 10));
         assert!(nothing.markdown().contains("Of 0 tasks"));
     }
 }

@@ -184,6 +184,12 @@ impl SampleRecord {
             let (passed, total) = (self.tests_passed, self.tests_total);
             return Some(format!("{passed} tests passed of {total}"));
         }
+        if self.verdict == Verdict::Passed && self.tests_passed < self.tests_total {
+            let (passed, total) = (self.tests_passed, self.tests_total);
+            return Some(format!(
+                "the verdict is passed, but {passed} tests passed of {total}"
+            ));
+        }
         let counts = [
             ("prompt_tokens", self.prompt_tokens),
             ("completion_tokens", self.completion_tokens),

@@ -24,6 +24,8 @@ const NULL: &str = "null in place of a program, scored as an empty answer";
 const EMPTY_LIST: &str = "empty list of programs: the task has no sample";
 /// Rows that `lm-eval` repeats for each filter.
 const OTHER_FILTER: &str = "row of another filter of the same answers, not scored";
+/// A row with a whole program and the rest of a prompt, of which EvalPlus scores the former.
+const BOTH: &str = "`completion` beside a `solution`, not scored";
 /// Why a program is not run whose text was no text.
 const HALF_PAIR: &str = "half of a surrogate pair, which is no text";
 

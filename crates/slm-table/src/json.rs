@@ -283,7 +283,7 @@ impl JsonRows {
                 row.lone_surrogate = Some(name.clone());
             }
             parser.lone_surrogate = parser.lone_surrogate.or(lone_before);
-            if self.reading.is_of_columns() && row.fields.contains_key(&name) {
+            if row.fields.contains_key(&name) {
                 twice.get_or_insert_with(|| name.clone());
             }
             row.fields.insert(name, value);

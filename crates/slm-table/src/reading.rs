@@ -47,9 +47,4 @@ impl Reading {
         let columns = self.columns.as_deref();
         columns.is_none_or(|columns| columns.iter().any(|column| column == name))
     }
-
-    /// Whether the columns are limited.
-    pub(crate) fn is_of_columns(&self) -> bool {
-        self.columns.is_some()
-    }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use slm_artifacts::{DatasetInfo, DatasetKind};
 use slm_cli::text_table;
 
-use crate::counted::counted;
+use slm_artifacts::counted;
 
 /// Returns tables of the rows' sides and of the answers left out.
 pub(super) fn page(info: &DatasetInfo, folder: &Path) -> String {

@@ -12,6 +12,7 @@ use slm_harvest::{Answer, LearnableTask, Split};
 use slm_report::{BenchmarkInfo, RunInfo, SampleRecord, answers_sha256};
 
 use crate::experiment::tasks::{self, RunTask};
+use crate::recorded;
 use crate::run_folder::{RUN, RunFolder};
 use crate::workflow::event::{Event, Key, What, name_of_record};
 
@@ -180,8 +181,8 @@ pub(crate) fn sources(runs: &[HarvestedRun]) -> Result<Vec<SourceRun>> {
 /// It is unfinished, or its tasks have changed.
 pub(crate) fn read(folder: PathBuf) -> Result<HarvestedRun> {
     let info = RunFolder::read_info(&folder).map_err(as_mistake)?;
-    let (records, events) = RunFolder::read(&folder).map_err(as_mistake)?;
-    check_records(&info, &records, &folder)?;
+    let read = recorded::read_with_steps(&folder, &info);
+    let (records, events) = read.map_err(as_mistake)?;
     let chosen = chosen_programs(&events);
     let unscored = unscored(&info, &records, &chosen, &folder)?;
     let tasks = reloaded(&info, &folder)?;
@@ -205,26 +206,6 @@ fn as_mistake(error: anyhow::Error) -> anyhow::Error {
         return error;
     }
     UserMistake(format!("{error:#}")).into()
-}
-
-/// Refuses records that belong to another run.
-fn check_records(info: &RunInfo, records: &[SampleRecord], folder: &Path) -> Result<()> {
-    let is_arm = |arm: &str| info.plan.cells.iter().any(|cell| cell.arm == arm);
-    let is_benchmark = |name: &str| info.benchmarks.iter().any(|of| of.name == name);
-    let foreign = records
-        .iter()
-        .find(|record| !is_arm(&record.arm) || !is_benchmark(&record.benchmark));
-    match foreign {
-        None => Ok(()),
-        Some(record) => Err(UserMistake(format!(
-            "{}: an answer of `{}` to {} of {} is none of this run\nhint: the files of several runs are mixed; sample again",
-            folder.display(),
-            record.arm,
-            record.task_id,
-            record.benchmark
-        ))
-        .into()),
-    }
 }
 
 /// Returns the final program of each finished trajectory.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use slm_config::{Cost, CostFacts, Recipe};
 use slm_report::{CellCost, RunInfo, ShortBudget, cell_costs, short_budgets};
 
-use crate::counted::counted;
+use slm_artifacts::counted;
 
 /// Finds the parts of the budget that are smaller than what a workflow may need, and prints the most that each cell can
 /// spend.

@@ -9,6 +9,7 @@ use slm_config::Recipe;
 use slm_report::{InterimInfo, PhaseTiming, RunInfo, SampleRecord, ShardInfo};
 
 use crate::order;
+use crate::recorded;
 use crate::run_folder::RunFolder;
 use crate::shard::Shard;
 use crate::workflow::event::{Event, What};
@@ -36,8 +37,15 @@ pub(super) fn merge(
     let (mut records, mut events): (Vec<SampleRecord>, Vec<Event>) = (Vec::new(), Vec::new());
     let mut unfinished = false;
     for part in &parts {
-        let (own_records, own_events) = RunFolder::read(&part.folder)?;
-        check_tasks(part, &own_records)?;
+        let (own_records, own_events) = recorded::read_with_steps(&part.folder, &part.info)?;
+        let expected = part.info.n_answers();
+        if own_records.len() < expected {
+            slm_cli::note(&format!(
+                "{}: {} of {expected} answers are recorded: the report is of an unfinished run",
+                part.folder.display(),
+                own_records.len()
+            ));
+        }
         // An answer that could not be scored is finished, too.
         let is_decision = |event: &&Event| matches!(event.what, What::Decision(_));
         let decided = own_events.iter().filter(is_decision).count();
@@ -180,36 +188,6 @@ fn foreign(first: &Part, other: &Part) -> String {
     }
     lines.push("hint: the name of a run's folder contains a hash of its settings: those of one run's shards differ only in the shard".to_owned());
     lines.join("\n")
-}
-
-/// Checks that a shard's records belong to its own tasks, and that none is there twice.
-fn check_tasks(part: &Part, records: &[SampleRecord]) -> Result<()> {
-    let own: BTreeSet<&str> = part.shard.tasks.iter().map(String::as_str).collect();
-    let mut seen = BTreeSet::new();
-    for record in records {
-        let key = (
-            &record.arm,
-            &record.workflow,
-            record.decoding,
-            &record.task_id,
-            record.sample,
-        );
-        anyhow::ensure!(
-            own.contains(record.task_id.as_str()) && seen.insert(key),
-            "{}: a record of {} belongs to another shard or is there twice\nhint: run the shard again",
-            part.folder.display(),
-            record.task_id
-        );
-    }
-    let expected = part.info.n_answers();
-    if records.len() < expected {
-        slm_cli::note(&format!(
-            "{}: {} of {expected} answers are recorded: the report is of an unfinished run",
-            part.folder.display(),
-            records.len()
-        ));
-    }
-    Ok(())
 }
 
 /// Describes the run that these shards add up to.
@@ -424,7 +402,8 @@ mod tests {
             .expect("refused")
             .to_string();
         assert!(
-            error.contains("a record of starter/01 belongs to another shard"),
+            error.contains("the record of starter/01")
+                && error.contains("that the run does not have"),
             "{error}"
         );
     }

@@ -3,6 +3,7 @@
 //! `compare`, `sweep`, `workflows` and `hypotheses` differ only in their [`Plan`].
 
 pub(crate) mod adapters;
+mod against;
 pub(crate) mod answering;
 pub(crate) mod arm;
 mod canonical;

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use slm_cli::Failure;
+use slm_cli::{Failure, UserMistake};
 
-use super::merge;
-use crate::arguments::ReportArguments;
+use super::{against, merge};
 use crate::recorded;
+use crate::report_arguments::ReportArguments;
 use crate::run_folder::RunFolder;
 
 /// Rebuilds the report, and prints its path.
@@ -21,6 +21,23 @@ fn report(arguments: &ReportArguments) -> Result<()> {
         .iter()
         .map(|run| crate::runs::folder_of(run, &arguments.reports))
         .collect::<Result<_, _>>()?;
+    if let Some(against) = &arguments.against {
+        let [folder] = &folders[..] else {
+            let text = format!(
+                "--against compares one run, but {} are given\nhint: merge the shards of a run first",
+                folders.len()
+            );
+            return Err(UserMistake(text).into());
+        };
+        let against = crate::runs::folder_of(against, &arguments.reports)?;
+        let comparison = against::compare(folder, &against)?;
+        if arguments.json {
+            slm_cli::document(&serde_json::to_string_pretty(&comparison)?);
+        } else {
+            slm_cli::result(comparison.markdown().trim_end());
+        }
+        return Ok(());
+    }
     let (info, run) = match &folders[..] {
         [folder] if !arguments.interim => {
             let info = RunFolder::read_info(folder)?;

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use slm_retrieval::{Chunk, Hit, tokens};
 
 use super::Indexed;
-use crate::counted::counted;
+use slm_artifacts::counted;
 
 /// Most files that are listed.
 const MOST_FILES: usize = 30;

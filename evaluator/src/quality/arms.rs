@@ -9,6 +9,7 @@ use slm_report::SampleRecord;
 
 use super::arms_page;
 use super::cells::cells_of;
+use crate::recorded;
 use crate::run_folder::RunFolder;
 
 /// Prints the cells of the runs.
@@ -16,7 +17,7 @@ pub(super) fn run(folders: &[PathBuf], is_json: bool) -> Result<(), Failure> {
     let mut cells = Vec::new();
     for folder in folders {
         let info = RunFolder::read_info(folder)?;
-        let records = RunFolder::read_records(folder)?;
+        let records = recorded::read(folder, &info)?;
         let records: Vec<SampleRecord> = records.into_iter().map(SampleRecord::upgraded).collect();
         if records.is_empty() {
             let text = format!(

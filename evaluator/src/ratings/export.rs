@@ -14,9 +14,9 @@ use slm_report::SampleRecord;
 
 use super::key::{COLUMNS, Item, KEY, KEY_VERSION, Key, Side, cell_hash};
 use super::spreadsheet::{MOST_CHARS, harmless, write};
-use crate::counted::counted;
 use crate::dataset::runs::{self, HarvestedRun};
 use crate::ratings_arguments::{ExportArguments, Separator};
+use slm_artifacts::counted;
 
 /// The file that raters get.
 const TABLE: &str = "ratings.csv";

@@ -3,7 +3,7 @@
 use slm_cli::text_table;
 
 use super::result::{ColumnResult, Comparison, PairedRating, SideRating};
-use crate::counted::counted;
+use slm_artifacts::counted;
 
 /// Renders a table of all sides in all columns, and one of the raters' agreement.
 pub(super) fn render(found: &Comparison) -> String {

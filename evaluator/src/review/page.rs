@@ -7,9 +7,9 @@ use slm_report::diff::{DiffLine, diff_lines};
 
 use super::shown::{Review, ShownFile, ShownFinding, ShownRewrite, Source};
 use super::subject::MOST_COMPLEXITY;
-use crate::counted::counted;
 use crate::python_files::files_text;
 use crate::quality::word;
+use slm_artifacts::counted;
 
 /// Unchanged lines around each change.
 const CONTEXT: usize = 2;

@@ -10,7 +10,8 @@ use slm_report::SampleRecord;
 
 use crate::arguments::ShowArguments;
 use crate::json_lines;
-use crate::run_folder::{RECORDS, TRAJECTORIES};
+use crate::recorded;
+use crate::run_folder::{RECORDS, RunFolder, TRAJECTORIES};
 use crate::workflow::event::{Event, Key};
 
 /// One answer.
@@ -40,6 +41,10 @@ impl Answers {
         let [records, log] = [RECORDS, TRAJECTORIES].map(|name| folder.join(name));
         let has_log = log.is_file();
         let records: Vec<SampleRecord> = read_if_there(&records)?;
+        // A run that was stopped before it was described has no description to compare with.
+        if let Ok(info) = RunFolder::read_info(&folder) {
+            recorded::check(&folder, &info, &records)?;
+        }
         let steps: Vec<Event> = read_if_there(&log)?;
         let ids = records.iter().map(|record| &*record.task_id);
         let ids = ids.chain(steps.iter().map(|step| &*step.trajectory.task_id));

@@ -11,10 +11,10 @@ use super::answers::Answer;
 use super::lookup;
 use super::paint::{Paint, harmless};
 use super::snippet;
-use crate::counted::counted;
 use crate::run_folder::TRAJECTORIES;
 use crate::workflow::event::{CallResult, Decision, Event, ExecutionResult, Key, What};
 use slm_artifacts::Expects;
+use slm_artifacts::counted;
 
 /// Unchanged lines that are shown around a change.
 const CONTEXT: usize = 3;

@@ -264,7 +264,11 @@ fn unfinished_and_foreign_runs_and_changed_tasks_are_refused() {
         records.replace("\"arm\":\"base\"", "\"arm\":\"other\""),
     )
     .expect("records");
-    refused(&["an answer of `other` to own/", "is none of this run"]);
+    refused(&[
+        "the record of own/",
+        "arm other",
+        "of a cell that the run does not have",
+    ]);
     fs::write(run.join("records.jsonl"), &records).expect("records");
 
     let tasks = project.read("tasks.jsonl");

@@ -2,6 +2,7 @@
 //! files.
 
 mod adaptive;
+mod against;
 mod bad_input;
 mod bench;
 mod browser;

@@ -71,9 +71,14 @@ fn records_that_the_run_cannot_have_are_refused_by_name() {
         let lines: Vec<String> = records.iter().map(Value::to_string).collect();
         let text = lines.join("\n") + "\n";
         project.write("run/records.jsonl", text);
-        for command in ["report", "view"] {
+        for command in [
+            &["report", "run"][..],
+            &["view", "run"],
+            &["quality", "run"],
+            &["show", "run", "01"],
+        ] {
             says(
-                &run(&project, &[command, "run"]).error(1),
+                &run(&project, command).error(2),
                 &["run/records.jsonl: the record of ", problem, "hint: "],
             );
         }

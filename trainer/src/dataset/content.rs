@@ -7,6 +7,7 @@ use slm_metrics::syntax::FunctionSource;
 use slm_model::Message;
 
 use crate::fim::Document;
+use crate::piece::Piece;
 
 /// The text of a [`Sample`](super::sample::Sample), by the way it is tokenised.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +46,9 @@ pub(crate) enum Content {
         /// The continuation.
         completion: String,
     },
-    /// A document for fill-in-the-middle, cut or whole.
+    /// A part of a text that is longer than an example may be, without chat template.
+    Piece(Piece),
+    /// A document for fill-in-the-middle, or a part of one; cut or whole.
     Document(Document),
     /// Texts without chat template, each with a mark whether it is learned.
     Segments(Vec<(bool, String)>),
@@ -87,6 +90,7 @@ impl Content {
         match self {
             Self::Code { prompt, body, .. } => prompt.len() + body.len(),
             Self::Plain { prompt, completion } => prompt.len() + completion.len(),
+            Self::Piece(piece) => piece.span.len(),
             Self::Document(document) => document.text.len(),
             Self::Conversation(messages) => of_messages(messages),
             Self::WithTools { messages, tools } => {
@@ -107,7 +111,16 @@ impl Content {
         }
     }
 
-    /// All of its text, with a line break after each message.
+    /// The same for all pieces and examples of one text while they exist; `None` for content that shares none.
+    pub(super) fn shared_text(&self) -> Option<usize> {
+        match self {
+            Self::Piece(piece) => Some(piece.whole.as_ptr() as usize),
+            Self::Document(document) => Some(document.id()),
+            _ => None,
+        }
+    }
+
+    /// All of its text, with a line break after each message; of a piece, all of the text that it is a part of.
     pub(crate) fn text(&self) -> String {
         let of_messages = |messages: &[Message]| {
             let texts: Vec<String> = messages.iter().map(Message::text).collect();
@@ -116,7 +129,8 @@ impl Content {
         match self {
             Self::Code { prompt, body, .. } => format!("{prompt}{body}"),
             Self::Plain { prompt, completion } => format!("{prompt}{completion}"),
-            Self::Document(document) => document.text.to_string(),
+            Self::Piece(piece) => piece.whole.to_string(),
+            Self::Document(document) => document.whole.to_string(),
             Self::Conversation(messages) => of_messages(messages),
             Self::WithTools { messages, tools } => format!("{tools}\n{}", of_messages(messages)),
             Self::Segments(segments) => segments.iter().map(|(_, text)| text.as_str()).collect(),

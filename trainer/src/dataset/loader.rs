@@ -211,7 +211,7 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// Cuts a document of a data set for fill-in-the-middle; a sample of another data set stays as it is.
+    /// Cuts a document of a data set for fill-in-the-middle, and splits a long text of another one if the recipe does.
     fn cut(
         &self,
         sample: Sample,
@@ -223,9 +223,19 @@ impl Loader<'_> {
         let samples = match &self.cutters[index] {
             Some(cutter) => {
                 let stops = !self.skips_bad_rows();
-                documents::cut(sample, cutter, dataset, stops, counts, tally)?
+                let pieces = |text: &str| self.encoder.pieces_of_document(text);
+                documents::cut(sample, cutter, dataset, &pieces, stops, counts, tally)?
             }
-            None => vec![sample],
+            None if !dataset.format.can_be_split() => vec![sample],
+            None => match self.encoder.split(sample, counts) {
+                Ok(samples) => samples,
+                Err(bad) if self.skips_bad_rows() => {
+                    tally.wanted += 1;
+                    tally.bad_row(bad, counts);
+                    Vec::new()
+                }
+                Err(bad) => return Err(bad.into_error()),
+            },
         };
         tally.wanted += samples.len();
         Ok(samples)
@@ -332,23 +342,23 @@ impl Loader<'_> {
             };
             task.or_else(secret)
         };
-        // A document is searched once for all of its examples.
-        let mut documents = HashMap::new();
+        // A text is searched once for all of its pieces and examples.
+        let mut texts = HashMap::new();
         for sample in samples {
-            if let Content::Document(document) = &sample.content {
-                documents.entry(document.id()).or_insert(sample);
+            if let Some(id) = sample.content.shared_text() {
+                texts.entry(id).or_insert(sample);
             }
         }
-        let documents: HashMap<_, _> = documents
+        let texts: HashMap<_, _> = texts
             .into_par_iter()
             .map(|(id, sample)| (id, refused(sample)))
             .collect();
         let encoded: Vec<Result<Encoded>> = samples
             .par_iter()
             .map(|sample| {
-                let against = match &sample.content {
-                    Content::Document(document) => documents.get(&document.id()).cloned().flatten(),
-                    _ => refused(sample),
+                let against = match sample.content.shared_text() {
+                    Some(id) => texts.get(&id).cloned().flatten(),
+                    None => refused(sample),
                 };
                 if let Some(against) = against {
                     return Ok(against);
@@ -492,7 +502,7 @@ fn fit_length(
             let (origin, found) = (&sample.origin, example.len());
             let text = format!(
                 "{origin}: example has {found} tokens, `data.max_seq_length` is {limit}\n\
-                 hint: raise the limit, or set `data.overlength` to drop or truncate"
+                 hint: raise the limit, or set `data.overlength` to drop, truncate or split"
             );
             Err(UserMistake(text).into())
         }
@@ -503,7 +513,7 @@ fn fit_length(
             example.supervised.truncate(limit);
             Ok(Some(example))
         }
-        Overlength::Truncate | Overlength::Drop => {
+        Overlength::Truncate | Overlength::Drop | Overlength::Split => {
             counts.leave_out(Reason::Overlong);
             Ok(None)
         }

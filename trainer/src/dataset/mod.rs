@@ -14,6 +14,7 @@ mod layout;
 mod licences;
 mod loader;
 mod made;
+mod pieces;
 mod python_documents;
 mod python_source;
 mod raw_tokens;

@@ -127,14 +127,8 @@ pub(super) fn read(
 
 /// Returns what was passed over in the search for files, as an addition to an error; empty if nothing was.
 fn passed_over(counts: &Counts) -> String {
-    let parts = counts.left_out.iter();
-    let parts = parts.map(|(reason, n)| format!("{n} {}", reason.text()));
-    let parts: Vec<String> = parts.collect();
-    if parts.is_empty() {
-        String::new()
-    } else {
-        format!(", beside {}", parts.join(", "))
-    }
+    let text = counts.left_out_text();
+    text.map_or_else(String::new, |text| format!(", beside {text}"))
 }
 
 /// Returns the text of a Python file and its documented functions; the error continues the file's path.

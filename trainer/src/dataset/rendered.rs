@@ -1,5 +1,6 @@
 //! Texts without chat template that are conversations already rendered in one.
 
+use slm_artifacts::counted;
 use slm_config::SpecialTokens;
 use slm_model::Tokenizer;
 
@@ -26,12 +27,13 @@ const TURNS: [[(&str, &str); 2]; 8] = [
 
 /// Returns the token that begins a turn in a rendered conversation; `None` for other text.
 pub(super) fn turn_token(content: &Content) -> Option<&'static str> {
-    let Content::Plain { prompt, completion } = content else {
-        let mut parts = content.parts().iter();
-        return match content {
-            Content::Pair(_) | Content::Labelled(..) => parts.find_map(turn_token),
-            _ => None,
-        };
+    let (prompt, completion) = match content {
+        Content::Plain { prompt, completion } => (prompt.as_str(), completion.as_str()),
+        Content::Piece(piece) => ("", piece.text()),
+        Content::Pair(_) | Content::Labelled(..) => {
+            return content.parts().iter().find_map(turn_token);
+        }
+        _ => return None,
     };
     // The prompt alone holds both turns of a conversation whose completion is the answer.
     let holds = |(token, role): &(&str, &str)| {
@@ -92,8 +94,8 @@ impl Rendered {
                 "The completion is supervised, the prompt is not."
             };
             notes.push(format!(
-                "note: {n} rows of {path} are rendered conversations; their special tokens, such as {token}, are parsed. \
-                 {rule}"
+                "note: {path} holds {}; special tokens, such as {token}, are parsed. {rule}",
+                counted(n, "rendered conversation")
             ));
         }
         if let Some((n, token)) = self.letters {
@@ -107,7 +109,8 @@ impl Rendered {
                 }
             };
             notes.push(format!(
-                "warning: {n} rows of {path} are rendered conversations with {token}, {cause}"
+                "warning: {path} holds {} with {token}, {cause}",
+                counted(n, "rendered conversation")
             ));
         }
         notes

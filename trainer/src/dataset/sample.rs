@@ -185,6 +185,16 @@ impl Encoder<'_> {
             Content::Plain { prompt, completion } => {
                 Ok(self.plain(prompt, completion, special_tokens)?)
             }
+            Content::Piece(piece) => {
+                let mut turns = self.plain("", piece.text(), special_tokens)?;
+                if !piece.is_last() {
+                    let is_text = |owner: &&TokenOwner| !matches!(owner, TokenOwner::End(_));
+                    let n = turns.owners.iter().take_while(is_text).count();
+                    turns.ids.truncate(n);
+                    turns.owners.truncate(n);
+                }
+                Ok(turns)
+            }
             Content::Document(document) => {
                 let turns = fim::encode(tokenizer, document, usize::MAX)?;
                 Ok(turns.map(|(turns, _)| turns).unwrap_or_default())

@@ -59,8 +59,11 @@ impl Tally {
         let mut reasons: Vec<(&Reason, &BadRow)> = self.first.iter().collect();
         reasons.sort_by_key(|(reason, _)| std::cmp::Reverse(n_of(reason)));
         let lines = reasons.iter().map(|(reason, bad)| {
-            let (n, problem) = (n_of(reason), &bad.problem);
-            format!("\n  {n} {}, first {problem}", reason.text())
+            format!(
+                "\n  {}, first {}",
+                reason.counted(n_of(reason)),
+                bad.problem
+            )
         });
         let hint = reasons
             .iter()

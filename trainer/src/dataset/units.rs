@@ -25,12 +25,12 @@ impl Units {
         }
     }
 
-    /// The word for several units.
-    pub(crate) fn plural(&self) -> &'static str {
+    /// The word for one unit.
+    pub(crate) fn noun(&self) -> &'static str {
         match self {
-            Self::Rows => "examples",
-            Self::Pairs => "pairs",
-            Self::Labelled(_) => "labelled answers",
+            Self::Rows => "example",
+            Self::Pairs => "pair",
+            Self::Labelled(_) => "labelled answer",
         }
     }
 }

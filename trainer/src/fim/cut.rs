@@ -9,6 +9,7 @@ use slm_config::{Dataset, FimCut, SpmLayout};
 use slm_metrics::syntax::body_spans;
 
 use super::tokens::FimTokens;
+use crate::piece::Piece;
 
 /// Share of the documents that are cut, unless the recipe names another.
 ///
@@ -59,11 +60,15 @@ pub(crate) struct Cut {
     pub(crate) order: Order,
 }
 
-/// A document, cut or whole.
+/// A document or a piece of one; cut or whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Document {
-    /// Shared by all examples of the document.
+    /// The text of the piece, shared by all of its examples.
     pub(crate) text: Arc<str>,
+    /// The text of the whole document, shared by all of its pieces.
+    pub(crate) whole: Arc<str>,
+    /// Whether the document ends with the piece.
+    pub(crate) is_last: bool,
     /// `None` for a document that is learned as a text.
     pub(crate) cut: Option<Cut>,
     /// The tokens between the parts.
@@ -73,7 +78,7 @@ pub(crate) struct Document {
 impl Document {
     /// The same for all examples of one document while they exist.
     pub(crate) fn id(&self) -> usize {
-        self.text.as_ptr() as usize
+        self.whole.as_ptr() as usize
     }
 }
 
@@ -115,26 +120,56 @@ impl Cutter {
         self.tokens.spelled()
     }
 
-    /// Returns the examples of a document: one, or with [`FimCut::Block`] one for each function body; and whether it was
-    /// cut between lines for lack of one.
-    ///
-    /// The draws depend on the seed and the text alone, so that they are the same on every machine and in every order of
-    /// documents.
+    /// Checks that a document can be cut.
     ///
     /// # Errors
-    /// The document gives no example.
-    pub(crate) fn documents(&self, text: &str) -> Result<(Vec<Document>, bool), Uncut> {
+    /// It has no text, or has the tokens of fill-in-the-middle already.
+    pub(crate) fn check(&self, text: &str) -> Result<(), Uncut> {
         if text.trim().is_empty() {
             return Err(Uncut::Empty);
         }
         if self.tokens.are_all_in(text) {
             return Err(Uncut::AlreadyCut);
         }
+        Ok(())
+    }
+
+    /// The function bodies of a document, in bytes of it; none unless the middles are blocks.
+    pub(crate) fn bodies(&self, text: &str) -> Vec<Range<usize>> {
+        match self.cut {
+            FimCut::Block => body_spans(text).unwrap_or_default(),
+            FimCut::Random | FimCut::Lines => Vec::new(),
+        }
+    }
+
+    /// Returns the examples of a piece of a document with these `bodies`, or of all of it: one, or with [`FimCut::Block`] one for each function body; and whether it was
+    /// cut between lines for lack of one.
+    ///
+    /// The draws depend on the seed and the text alone, so that they are the same on every machine and in every order of
+    /// documents.
+    ///
+    /// # Errors
+    /// The piece gives no example.
+    pub(crate) fn documents(
+        &self,
+        piece: &Piece,
+        bodies: &[Range<usize>],
+    ) -> Result<(Vec<Document>, bool), Uncut> {
+        let text = piece.text();
+        self.check(text)?;
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream(fnv1a(text.as_bytes()));
-        let shared: Arc<str> = text.into();
+        let whole = Arc::clone(&piece.whole);
+        // The text of a document with one piece is not stored twice.
+        let shared = if text.len() == whole.len() {
+            Arc::clone(&whole)
+        } else {
+            text.into()
+        };
         let document = |cut| Document {
             text: Arc::clone(&shared),
+            whole: Arc::clone(&whole),
+            is_last: piece.is_last(),
             cut,
             tokens: Arc::clone(&self.tokens),
         };
@@ -146,7 +181,9 @@ impl Cutter {
             FimCut::Random => vec![between_characters(text, &mut rng)],
             FimCut::Lines => vec![between_lines(text, &mut rng)],
             FimCut::Block => {
-                let bodies = body_spans(text).unwrap_or_default();
+                // Those that the piece holds as a whole.
+                let bodies = bodies.iter().filter_map(|body| piece.place_of(body));
+                let bodies: Vec<_> = bodies.collect();
                 lacks_body = bodies.is_empty();
                 if lacks_body {
                     vec![between_lines(text, &mut rng)]

@@ -88,6 +88,22 @@ pub(crate) fn room(tokenizer: &Tokenizer, limit: usize) -> Result<usize, Tokeniz
     Ok(limit.saturating_sub(fixed))
 }
 
+/// Tokens that the three parts of a document may have beyond those of the uncut text, at the two ends of the middle.
+const TOKENS_OF_CUTS: usize = 16;
+
+/// Returns how many tokens a document may have so that its examples have at most `limit`.
+///
+/// # Errors
+/// The tokenizer fails.
+pub(crate) fn room_of_document(
+    tokenizer: &Tokenizer,
+    limit: usize,
+) -> Result<usize, TokenizerError> {
+    let end = 1;
+    let room = room(tokenizer, limit)?.saturating_sub(end);
+    Ok(room.saturating_sub(TOKENS_OF_CUTS.min(room / 4)))
+}
+
 /// Encodes a text.
 type Encode<'a> = dyn Fn(&str) -> Result<Vec<u32>, TokenizerError> + 'a;
 
@@ -213,12 +229,16 @@ pub(crate) fn encode(
     document: &Document,
     limit: usize,
 ) -> Result<Option<(OwnedTokens, bool)>, TokenizerError> {
-    let Document { text, cut, tokens } = document;
+    let Document {
+        text, cut, tokens, ..
+    } = document;
     let mut turns = OwnedTokens::default();
     let Some(cut) = cut else {
         turns.push(TokenOwner::Context, tokenizer.text_start()?);
         turns.push(TokenOwner::Answer(0), tokenizer.encode_text(text)?);
-        turns.push(TokenOwner::End(0), tokenizer.text_end());
+        if document.is_last {
+            turns.push(TokenOwner::End(0), tokenizer.text_end());
+        }
         return Ok(Some((turns, false)));
     };
     let middle = tokenizer.encode_text_continuation(&text[cut.middle.clone()])?;

@@ -13,5 +13,5 @@ mod tests;
 mod tokens;
 
 pub(crate) use cut::{Cutter, Document, Order, Uncut};
-pub(crate) use encode::{Gap, encode, encode_prompt, room};
+pub(crate) use encode::{Gap, encode, encode_prompt, room, room_of_document};
 pub(crate) use tokens::FimTokens;

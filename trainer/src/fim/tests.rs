@@ -1,5 +1,6 @@
 //! Cuts, tokens and encoding of fill-in-the-middle.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
@@ -10,6 +11,7 @@ use slm_model::{TokenOwner, Tokenizer};
 use super::cut::{Cut, Cutter, Document, Order, Uncut};
 use super::encode::{Gap, encode, encode_prompt};
 use super::tokens::FimTokens;
+use crate::piece::Piece;
 
 fn read(path: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -52,9 +54,26 @@ fn cutter(keys: &str, seed: u64) -> Cutter {
     Cutter::new(&dataset(keys), TOKENS.clone(), seed)
 }
 
+/// A document that is one piece, with its middle at a place.
+fn cut_at(text: &str, middle: Range<usize>, order: Order, tokens: &Arc<FimTokens>) -> Document {
+    let whole: Arc<str> = text.into();
+    Document {
+        text: Arc::clone(&whole),
+        whole,
+        is_last: true,
+        cut: Some(Cut { middle, order }),
+        tokens: Arc::clone(tokens),
+    }
+}
+
+/// Cuts a document that is one piece.
+fn documents_of(cutter: &Cutter, text: &str) -> Result<(Vec<Document>, bool), Uncut> {
+    cutter.documents(&Piece::all_of(text), &cutter.bodies(text))
+}
+
 /// Returns the middles of a document.
 fn middles<'a>(cutter: &Cutter, text: &'a str) -> Vec<&'a str> {
-    let (documents, _) = cutter.documents(text).expect("a document");
+    let (documents, _) = documents_of(cutter, text).expect("a document");
     let cut = |document: Document| Some(&text[document.cut?.middle]);
     documents.into_iter().filter_map(cut).collect()
 }
@@ -88,14 +107,9 @@ fn prompts_and_examples_have_the_ids_of_transformers_in_every_family_and_order()
                 let gap = Gap::of(&tokenizer, prefix, suffix, usize::MAX).expect("ids");
                 let prompt = encode_prompt(&tokenizer, &tokens, gap, order).expect("ids");
                 assert_eq!(prompt, ids(&case[name]), "{case}");
-                let document = Document {
-                    text: format!("{prefix}{middle}{suffix}").into(),
-                    cut: Some(Cut {
-                        middle: prefix.len()..prefix.len() + middle.len(),
-                        order,
-                    }),
-                    tokens: Arc::clone(&tokens),
-                };
+                let text = format!("{prefix}{middle}{suffix}");
+                let place = prefix.len()..prefix.len() + middle.len();
+                let document = cut_at(&text, place, order, &tokens);
                 let (turns, is_cut) = encode(&tokenizer, &document, usize::MAX)
                     .expect("ids")
                     .expect("a middle that fits");
@@ -183,9 +197,7 @@ fn rates_are_those_of_the_recipe() {
     let cutter = cutter("fim_rate: 0.3, spm_rate: 0.6, spm_layout: separate", 1);
     let (mut n_cut, mut n_spm) = (0, 0);
     for number in 0..2000 {
-        let (documents, _) = cutter
-            .documents(&format!("x = {number}\n"))
-            .expect("a document");
+        let (documents, _) = documents_of(&cutter, &format!("x = {number}\n")).expect("a document");
         let [document] = &documents[..] else {
             panic!("{documents:?}")
         };
@@ -242,9 +254,9 @@ fn each_function_body_is_the_middle_of_an_example_and_other_documents_are_cut_at
     let cutter = cutter("fim_rate: 1, fim_cut: block", 42);
     let text = "def f():\n    \"\"\"Doc.\"\"\"\n    return 1\n\n\nclass A:\n    def g(self):\n        return 2\n";
     assert_eq!(middles(&cutter, text), ["    return 1", "        return 2"]);
-    assert!(!cutter.documents(text).expect("a document").1);
+    assert!(!documents_of(&cutter, text).expect("a document").1);
     for text in ["x = 1\ny = 2\n", "def f(:\n    this is no Python\n"] {
-        let (documents, lacks_body) = cutter.documents(text).expect("a document");
+        let (documents, lacks_body) = documents_of(&cutter, text).expect("a document");
         assert!(lacks_body && documents.len() == 1, "{text}");
         assert!(documents[0].cut.is_some());
     }
@@ -254,12 +266,12 @@ fn each_function_body_is_the_middle_of_an_example_and_other_documents_are_cut_at
 fn an_empty_document_and_one_that_is_cut_already_give_no_example() {
     let cutter = cutter("fim_rate: 1", 42);
     for text in ["", " \n\t"] {
-        assert_eq!(cutter.documents(text), Err(Uncut::Empty));
+        assert_eq!(cutter.check(text), Err(Uncut::Empty));
     }
     let already = "<|fim_prefix|>a<|fim_suffix|>b<|fim_middle|>c";
-    assert_eq!(cutter.documents(already), Err(Uncut::AlreadyCut));
+    assert_eq!(cutter.check(already), Err(Uncut::AlreadyCut));
     // Code about one of the tokens is code.
-    assert!(cutter.documents("END = '<|fim_middle|>'\n").is_ok());
+    assert!(cutter.check("END = '<|fim_middle|>'\n").is_ok());
 }
 
 #[test]
@@ -270,14 +282,7 @@ fn texts_around_a_middle_are_shortened_to_whole_lines_near_it() {
     let lines = lines.concat();
     let at = lines.find("value_100").expect("a line");
     let length = "value_100 = 100\n".len();
-    let document = |middle| Document {
-        text: lines.as_str().into(),
-        cut: Some(Cut {
-            middle,
-            order: Order::Psm,
-        }),
-        tokens: Arc::clone(&tokens),
-    };
+    let document = |middle| cut_at(&lines, middle, Order::Psm, &tokens);
     let of = |middle, limit| encode(&tokenizer, &document(middle), limit).expect("ids");
     for limit in [60, 100, 200, 1000] {
         let (turns, is_cut) = of(at..at + length, limit).expect("a middle that fits");
@@ -336,14 +341,7 @@ fn a_space_that_begins_texts_is_put_before_the_prefix_alone() {
     let tokenizer = Tokenizer::from_json(json.to_string().as_bytes(), &[8]).expect("a tokenizer");
     let tokens = Arc::new(FimTokens::of(&tokenizer, None, "x").expect("tokens"));
     let ids = |order| {
-        let document = Document {
-            text: "acb".into(),
-            cut: Some(Cut {
-                middle: 1..2,
-                order,
-            }),
-            tokens: Arc::clone(&tokens),
-        };
+        let document = cut_at("acb", 1..2, order, &tokens);
         let encoded = encode(&tokenizer, &document, 100).expect("ids");
         encoded.expect("a middle that fits").0.ids
     };

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use burn::tensor::Device;
 use slm_cli::{UserMistake, bytes_text};
-use slm_config::{Quantization, Recipe};
+use slm_config::{Overlength, Quantization, Recipe};
 use slm_model::{DeviceChoice, DeviceMemory};
 
 use super::model::Model;
@@ -56,8 +56,8 @@ pub(super) struct Choice {
     pub(super) examples: usize,
     /// Examples longer than `max_seq_length`.
     pub(super) too_long: usize,
-    /// Whether they are cut, because leaving them out would leave too few.
-    pub(super) truncates: bool,
+    /// What becomes of them: texts are split, and others are cut if leaving them out would leave too few.
+    pub(super) overlength: Overlength,
     pub(super) val_size: f64,
     /// Estimated memory.
     pub(super) needed_bytes: u64,
@@ -121,12 +121,17 @@ impl Choice {
     ) -> Self {
         let (fitting, tokens) = survey.up_to(fit.max_seq_length);
         let too_long = survey.len() - fitting;
-        let truncates = (fitting as f64) < FEWEST_COVERED * survey.len() as f64;
-        let (examples, tokens) = if truncates {
-            (survey.len(), tokens + too_long * fit.max_seq_length)
+        let few_fit = (fitting as f64) < FEWEST_COVERED * survey.len() as f64;
+        let (overlength, more, more_tokens) = if too_long > 0 && survey.can_be_split() {
+            let (pieces, tokens) = survey.pieces(fit.max_seq_length);
+            (Overlength::Split, pieces, tokens)
+        } else if few_fit {
+            let tokens = too_long * fit.max_seq_length;
+            (Overlength::Truncate, too_long, tokens)
         } else {
-            (fitting, tokens)
+            (Overlength::Drop, 0, 0)
         };
+        let (examples, tokens) = (fitting + more, tokens + more_tokens);
         let per_step = examples_per_step(examples);
         let epochs = match examples {
             0..=200 => 4,
@@ -151,7 +156,7 @@ impl Choice {
             max_examples: None,
             examples,
             too_long,
-            truncates,
+            overlength,
             val_size: match examples {
                 0..=29 => 0.0,
                 30..=999 => 0.1,
@@ -338,7 +343,11 @@ mod tests {
         let machine = machine(24.0, Some(2));
         let mut survey = Survey::of_lengths(vec![6000; 100]);
         let choice = choose(&mut survey, &machine).expect("a choice");
-        assert!(choice.truncates && choice.examples == 100, "{choice:?}");
+        assert_eq!(
+            (choice.overlength, choice.examples),
+            (Overlength::Truncate, 100),
+            "{choice:?}"
+        );
         // All of one length that fits no model twice: none is left out for the sake of a batch.
         for gigabytes in [10.0, 6.0, 3.0] {
             let machine = without_time_limit(gigabytes);

@@ -11,8 +11,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use slm_artifacts::counted;
 use slm_cli::{Failure, UserMistake, bytes_text, duration_text};
-use slm_config::Recipe;
+use slm_config::{Overlength, Recipe};
 use slm_model::DeviceChoice;
 
 use crate::arguments::InitArguments;
@@ -206,13 +207,13 @@ fn summary(survey: &Survey, choice: &Choice, machine: &Machine, output: &Path) -
     ]);
     if choice.too_long > 0 {
         lines.push(format!(
-            "{}{} examples are longer than that",
-            if choice.truncates {
-                "cut          "
-            } else {
-                "too long     "
+            "{:<13}{} longer than that",
+            match choice.overlength {
+                Overlength::Split => "split",
+                Overlength::Truncate => "cut",
+                Overlength::Drop | Overlength::Error => "too long",
             },
-            choice.too_long
+            counted(choice.too_long, "example")
         ));
     }
     if let Some(seconds) = choice.seconds {

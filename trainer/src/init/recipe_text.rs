@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use slm_config::Quantization;
+use slm_config::{Overlength, Quantization};
 
 use super::choice::Choice;
 use super::dataset_yaml::datasets;
@@ -60,13 +60,19 @@ fn data(text: &mut String, survey: &Survey, choice: &Choice) {
     text.push_str(&datasets(survey, choice.max_examples));
     let _ = write!(
         text,
-        "  # Longest example in tokens. Longer ones are left out and counted, or cut with `overlength: truncate`.\n  max_seq_length: {}\n  \
+        "  # Longest example in tokens; `overlength` is what becomes of longer ones.\n  max_seq_length: {}\n  \
          # Short examples share a sequence: less padding, the same result.\n  packing: true\n",
         choice.max_seq_length
     );
-    if choice.truncates {
-        text.push_str("  # Most examples are longer than that: their ends are cut off.\n  overlength: truncate\n");
-    }
+    text.push_str(match choice.overlength {
+        Overlength::Split => "  # Longer texts are split into pieces.\n  overlength: split\n",
+        Overlength::Truncate => {
+            "  # Most examples are longer than that: their ends are cut off.\n  overlength: truncate\n"
+        }
+        Overlength::Drop | Overlength::Error => {
+            "  # Longer examples are left out and counted.\n  overlength: drop\n"
+        }
+    });
     if choice.val_size > 0.0 {
         let _ = write!(
             text,

@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use slm_artifacts::{counted, one_line};
 use slm_cli::UserMistake;
-use slm_config::{Dataset, Layout, ROW_FORMATS, Recipe, RowFormat, TextColumn, TrainingUnit};
-use slm_table::{ENDINGS, Reading};
+use slm_config::{
+    Dataset, DatasetFormat, Layout, ROW_FORMATS, Recipe, RowFormat, TextColumn, TrainingUnit,
+};
+use slm_table::{ENDINGS, Reading, TableError};
 
 use crate::dataset::python_functions;
 
@@ -46,6 +49,8 @@ pub(super) enum Source {
         columns: Vec<(&'static str, String)>,
         /// Rows that cannot be read.
         unreadable: usize,
+        /// The place and the problem of the first of them.
+        first: Option<String>,
     },
 }
 
@@ -135,11 +140,17 @@ impl Survey {
             .open(path)
             .map_err(|error| UserMistake(error.to_string()))?;
         let (mut lengths, mut names) = (Vec::new(), BTreeSet::new());
-        let mut unreadable = 0;
+        let (mut unreadable, mut first) = (0, None);
         for row in rows {
-            let Ok(row) = row else {
-                unreadable += 1;
-                continue;
+            let row = match row {
+                Ok(row) => row,
+                Err(error @ TableError::BadRow { .. }) => {
+                    unreadable += 1;
+                    first.get_or_insert_with(|| error.to_string());
+                    continue;
+                }
+                // The rows after a fault of the file are not known.
+                Err(error) => return Err(UserMistake(error.to_string()).into()),
             };
             if lengths.len() < ROWS_FOR_FORMAT {
                 names.extend(row.fields.keys().cloned());
@@ -148,7 +159,8 @@ impl Survey {
             lengths.push(tokens(bytes));
         }
         if lengths.is_empty() {
-            return Err(UserMistake(format!("{name}: no row that can be read")).into());
+            let first = first.map_or_else(String::new, |first| format!(", first {first}"));
+            return Err(UserMistake(format!("{name}: no row that can be read{first}")).into());
         }
         let Some((format, columns)) = format_of(&names) else {
             let names: Vec<_> = names.into_iter().collect();
@@ -169,6 +181,7 @@ impl Survey {
                 format,
                 columns,
                 unreadable,
+                first,
             },
             is_exact: false,
             lengths,
@@ -212,12 +225,34 @@ impl Survey {
         fitting.fold((0, 0), |(count, sum), length| (count + 1, sum + length))
     }
 
+    /// Whether examples that are too long can be split into several.
+    pub(super) fn can_be_split(&self) -> bool {
+        match self.source {
+            Source::Python { .. } => false,
+            Source::Rows { format, .. } => DatasetFormat::Rows(format).can_be_split(),
+        }
+    }
+
+    /// Pieces of at most this many tokens of the examples that are longer, and their tokens together.
+    pub(super) fn pieces(&self, tokens: usize) -> (usize, usize) {
+        let longer = self.lengths.iter().filter(|length| **length > tokens);
+        longer.fold((0, 0), |(count, sum), length| {
+            (count + length.div_ceil(tokens), sum + length)
+        })
+    }
+
     /// What gives no example, in words.
     pub(super) fn left_out(&self) -> Option<String> {
         match &self.source {
             Source::Python { left_out, .. } => left_out.clone(),
             Source::Rows { unreadable: 0, .. } => None,
-            Source::Rows { unreadable, .. } => Some(format!("{unreadable} unreadable rows")),
+            Source::Rows {
+                unreadable, first, ..
+            } => {
+                let rows = counted(*unreadable, "unreadable row");
+                let first = first.as_deref().unwrap_or("unknown");
+                Some(format!("{rows}, first {}", one_line(first)))
+            }
         }
     }
 

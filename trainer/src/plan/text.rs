@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use slm_artifacts::counted;
 use slm_cli::{bytes_text, duration_text};
 
 use super::{Measured, Plan};
@@ -25,8 +26,9 @@ pub(super) fn text(
             plan.trainable_parameters as f64 / 1e6
         ),
         format!(
-            "steps        {} over {} examples",
-            plan.steps, plan.examples
+            "steps        {} over {}",
+            plan.steps,
+            counted(plan.examples, "example")
         ),
         format!(
             "tokens       {} per epoch, longest example {}",

@@ -176,9 +176,8 @@ enum Note<'a> {
 #[derive(Serialize)]
 struct DataSet<'a> {
     path: &'a str,
-    found: usize,
-    unit: &'a str,
-    files: usize,
+    /// What was read, as text.
+    found: String,
     kept: usize,
     /// What was left out or cut, as text; `None` if nothing was.
     left_out: Option<String>,
@@ -219,9 +218,7 @@ impl<'a> Page<'a> {
         };
         let data = summary.data.iter().map(|counts| DataSet {
             path: &counts.path,
-            found: counts.found,
-            unit: &counts.unit,
-            files: counts.files,
+            found: counts.found_text(),
             kept: counts.kept,
             left_out: counts.left_out_text(),
             licences: counts.licences_text(),
@@ -460,7 +457,7 @@ mod tests {
             "| tokens read | 80000, 30000 of them supervised |",
             "| time, with validations and checkpoints | 40.0 s, 2000 tokens/s |",
             "| peak memory of the process | 1.50 GB |",
-            "| `a\\|b` | 100 rows in 1 files | 100 | nothing |",
+            "| `a\\|b` | 100 rows in 1 file | 100 | nothing |",
             "rank 8, alpha 16, with DoRA",
             "    evaluator compare checkpoints/night/adapter\n",
         ] {

@@ -191,7 +191,7 @@ fn data_table(summary: &TrainingSummary) -> (String, Vec<String>, Vec<Vec<String
         let left_out = counts.left_out_text();
         vec![
             counts.path.clone(),
-            format!("{} {} in {} files", counts.found, counts.unit, counts.files),
+            counts.found_text(),
             counts.kept.to_string(),
             left_out.unwrap_or_else(|| "nothing".to_owned()),
         ]

@@ -214,7 +214,7 @@ fn answers_of_one_label_are_shown_and_data_of_two_kinds_are_refused() {
     let rows = [json!({"prompt": "a", "completion": "b", "label": true})];
     project.write("kto.jsonl", lines(&rows));
     let shown = data(&project, "kto.jsonl", "kto", &[]).result();
-    says(&shown, &["training   1 labelled answers"]);
+    says(&shown, &["training   1 labelled answer,"]);
     project.write("pairs.jsonl", lines(&[pair(0, "1", "2")]));
     let set =
         "data.datasets=[{path: pairs.jsonl, format: pairs}, {path: a.jsonl, format: messages}]";

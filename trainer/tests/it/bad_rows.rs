@@ -313,7 +313,7 @@ fn a_bad_row_of_each_reason_costs_itself_alone_in_every_reader_and_format() {
 }
 
 /// Makes a gzip stream of stored blocks, which needs no compressor.
-fn gzipped(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzipped(bytes: &[u8]) -> Vec<u8> {
     let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
     let mut blocks = bytes.chunks(0xffff).peekable();
     while let Some(block) = blocks.next() {
@@ -426,7 +426,7 @@ fn bad_rows_are_shown_and_go_with_the_adapter_and_into_the_report() {
     says(
         &finished.stderr,
         &[
-            "2 examples from 3 rows in 1 files of rows.jsonl; left out or cut: 1 with messages out of order",
+            "2 examples from 3 rows in 1 file of rows.jsonl; left out or cut: 1 with messages out of order",
             &format!("left out           1 with messages out of order, first {first}"),
         ],
     );

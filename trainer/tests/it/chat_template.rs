@@ -109,6 +109,22 @@ fn the_template_and_its_variables_come_from_the_recipe_and_are_recorded_with_the
             "was trained with `model.chat_template_kwargs` {terse: true}, not {}",
         ],
     );
+    project.write(&format!("{adapter}/training.json"), "{");
+    let validate = [
+        "validate",
+        "tiny.yaml",
+        "--device",
+        "cpu",
+        "--adapter",
+        adapter,
+    ];
+    let validated = run(
+        &project,
+        &[&validate[..], &["--set", "data.val_size=0.5"]].concat(),
+    );
+    assert_eq!(validated.code, Some(0), "{}", validated.stderr);
+    let warning = "training.json: cannot be read, so that it is unknown with which chat template the adapter learned";
+    says(&validated.stderr, &[warning]);
 }
 
 #[test]

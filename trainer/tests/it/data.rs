@@ -38,7 +38,7 @@ fn the_learned_part_of_the_first_examples_is_marked() {
     says(
         &shown,
         &[
-            "3 examples from 3 rows in 1 files of chat.jsonl",
+            "3 examples from 3 rows in 1 file of chat.jsonl",
             "training   3 examples, ",
             "length in tokens (max_seq_length 1024)",
             "example 1: ",
@@ -94,10 +94,7 @@ fn examples_that_hold_a_benchmarks_task_are_left_out_unless_the_recipe_wants_the
     .result();
     says(
         &shown,
-        &[
-            "1 examples from 2 rows",
-            "1 with text of a benchmark's task",
-        ],
+        &["1 example from 2 rows", "1 with text of a benchmark's task"],
     );
     let words = ["--set", &set, "--set", "data.decontaminate=false"];
     says(
@@ -131,7 +128,7 @@ fn the_benchmarks_of_the_recipe_are_searched_for_and_a_count_goes_with_the_adapt
     assert_eq!(summary["decontamination"], expected);
     says(
         &project.read("checkpoints/tiny/training-report.md"),
-        &["1 examples shared text or code with a task of embedded, custom and were left out."],
+        &["Left out: 1 example with text or code of a task of embedded, custom."],
     );
     let missing = "evaluate.benchmarks=[{name: humaneval+, path: nowhere.jsonl}]";
     says(
@@ -209,7 +206,7 @@ fn a_file_of_python_is_decoded_as_python_does_and_every_documented_function_is_c
     let finished = data(&project, &["--set", &set, "--json"]);
     says(
         &finished.stderr,
-        &["left out           1 files unreadable, first code/not.py:1:"],
+        &["left out           1 file unreadable, first code/not.py:1:"],
     );
     let report: Value = serde_json::from_str(&finished.result()).expect("JSON");
     let counts = &report["datasets"][0];

@@ -74,6 +74,18 @@ fn what_cannot_be_measured_is_said() {
         &["plan", "tiny.yaml", "--shape", "tiny-llama"],
         &["cannot be used with"],
     );
+    usage(
+        &["plan", "tiny.yaml", "--weights", "q8_0"],
+        &["cannot be used with"],
+    );
+    usage(&[&PLAN[..], &["--measure", "0"]].concat(), &["--measure"]);
+    for tflops in ["0", "nan", "-1"] {
+        let flag = format!("--peak-tflops={tflops}");
+        usage(
+            &[&PLAN[..], &["--measure", "1", &flag]].concat(),
+            &["expected a number above 0"],
+        );
+    }
     let error = |more: &[&str]| run(&project, &[&PLAN[..], more].concat()).error(2);
     says(
         &error(&["--seq-length", "2000"]),

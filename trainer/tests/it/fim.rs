@@ -33,7 +33,7 @@ fn set(keys: &str) -> String {
     format!("data.datasets=[{{{keys}}}]")
 }
 
-fn data(project: &Project, keys: &str, more: &[&str]) -> Finished {
+pub(crate) fn data(project: &Project, keys: &str, more: &[&str]) -> Finished {
     let set = set(keys);
     run(
         project,
@@ -42,7 +42,7 @@ fn data(project: &Project, keys: &str, more: &[&str]) -> Finished {
 }
 
 /// The report of `trainer data` with all examples, and what it noted.
-fn report(project: &Project, keys: &str, more: &[&str]) -> (Value, String) {
+pub(crate) fn report(project: &Project, keys: &str, more: &[&str]) -> (Value, String) {
     let words = [&["--json", "--examples", "100"], more].concat();
     let finished = data(project, keys, &words);
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
@@ -51,7 +51,7 @@ fn report(project: &Project, keys: &str, more: &[&str]) -> (Value, String) {
 }
 
 /// The tokens of the examples, in the order of the data set: `of` selects what of each token.
-fn tokens<T>(report: &Value, of: impl Fn(&Value) -> Option<T>) -> Vec<Vec<T>> {
+pub(crate) fn tokens<T>(report: &Value, of: impl Fn(&Value) -> Option<T>) -> Vec<Vec<T>> {
     let examples = report["examples"].as_array().expect("examples").iter();
     examples
         .map(|example| {
@@ -61,12 +61,12 @@ fn tokens<T>(report: &Value, of: impl Fn(&Value) -> Option<T>) -> Vec<Vec<T>> {
         .collect()
 }
 
-fn ids(report: &Value) -> Vec<Vec<u64>> {
+pub(crate) fn ids(report: &Value) -> Vec<Vec<u64>> {
     tokens(report, |token| token["id"].as_u64())
 }
 
 /// The supervised text of each example.
-fn learned(report: &Value) -> Vec<String> {
+pub(crate) fn learned(report: &Value) -> Vec<String> {
     let text = |token: &Value| {
         let text = token["text"].as_str()?.to_owned();
         token["supervised"].as_bool()?.then_some(text)
@@ -201,8 +201,8 @@ fn rendered_conversations_are_counted_and_named_with_what_is_learned() {
     project.write("other.jsonl", format!("{}\n", json!({"text": other})));
 
     let (found, notes) = report(&project, "path: text.jsonl, format: text", &[]);
-    let note = "note: 2 rows of text.jsonl are rendered conversations; their special tokens, such as <|im_start|>, \
-                are parsed. Every token is supervised, also the user's turns;";
+    let note = "note: text.jsonl holds 2 rendered conversations; special tokens, such as <|im_start|>, are parsed. \
+                Every token is supervised, also the user's turns;";
     says(&notes, &[note]);
     assert_eq!(found["datasets"][0]["rendered_conversations"], 2);
 
@@ -210,7 +210,7 @@ fn rendered_conversations_are_counted_and_named_with_what_is_learned() {
     says(
         &notes,
         &[
-            "note: 1 rows",
+            "holds 1 rendered conversation;",
             "The completion is supervised, the prompt is not.",
         ],
     );
@@ -219,7 +219,10 @@ fn rendered_conversations_are_counted_and_named_with_what_is_learned() {
     let (found, notes) = report(&project, literal, &[]);
     says(
         &notes,
-        &["warning: 2 rows", "because `special_tokens` is literal"],
+        &[
+            "warning: text.jsonl holds 2 rendered",
+            "because `special_tokens` is literal",
+        ],
     );
     assert_eq!(found["datasets"][0]["literal_conversations"], 2);
 
@@ -227,7 +230,7 @@ fn rendered_conversations_are_counted_and_named_with_what_is_learned() {
     says(
         &notes,
         &[
-            "warning: 1 rows",
+            "warning: other.jsonl holds 1 rendered conversation",
             "with <start_of_turn>, which is no token of this model",
         ],
     );
@@ -255,7 +258,7 @@ fn the_middle_and_its_end_are_learned_or_a_whole_document() {
     assert_eq!((&counts["found"], &counts["kept"]), (&json!(3), &json!(2)));
     let reasons = json!({"nothing_to_learn": 1, "unreadable_file": 1});
     assert_eq!(counts["left_out"], reasons);
-    says(&notes, &["1 files unreadable, first code/bad.py"]);
+    says(&notes, &["1 file unreadable, first code/bad.py"]);
 
     let (found, _) = report(&project, &format!("{keys}, fim_rate: 0"), &[]);
     // The first token of a text has nothing before it.

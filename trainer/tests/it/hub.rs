@@ -97,7 +97,7 @@ fn fit_needs_nothing_but_the_names_and_records_what_they_were() {
         &[
             "from the hub       tiny/qwen2-Instruct@",
             "6 other than `where` names",
-            "6 examples from 12 rows in 1 files of tiny/code",
+            "6 examples from 12 rows in 1 file of tiny/code",
         ],
     );
     finished.result();

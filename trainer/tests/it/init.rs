@@ -5,6 +5,7 @@ use std::fs;
 
 use slm_config::Recipe;
 
+use crate::bad_rows::gzipped;
 use crate::run;
 use crate::support::{Project, says};
 
@@ -103,6 +104,40 @@ fn a_data_file_gets_its_format_and_columns() {
         "train.max_steps=1",
     ];
     run(&project, &steps).result();
+}
+
+#[test]
+fn a_long_text_is_split_and_a_row_that_cannot_be_read_is_named() {
+    let project = Project::new();
+    let long = "x = 1\n".repeat(2000);
+    let row = |text: &str| serde_json::json!({"text": text}).to_string() + "\n";
+    project.write(
+        "texts.jsonl",
+        row("y = 2") + "{\"text\": 1 2}\n" + &row(&long),
+    );
+    let init = |file: &str| {
+        run(
+            &project,
+            &["init", file, "--model", "model", "--device", "cpu"],
+        )
+    };
+    says(
+        &init("texts.jsonl").result(),
+        &[
+            "1 unreadable row, first texts.jsonl:2",
+            "1 example longer than that",
+        ],
+    );
+    says(&project.read("texts.yaml"), &["overlength: split"]);
+    let shown = run(&project, &["data", "texts.yaml"]).result();
+    says(&shown, &["1 broken, 1 split at max_seq_length"]);
+    // Of a file that ends too early, nobody knows how many rows it had.
+    let whole = gzipped(row("y = 2").repeat(9).as_bytes());
+    project.write("cut.jsonl.gz", &whole[..whole.len() / 2]);
+    says(
+        &init("cut.jsonl.gz").error(2),
+        &["cut.jsonl.gz: cannot read"],
+    );
 }
 
 #[test]

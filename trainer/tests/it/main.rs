@@ -35,6 +35,7 @@ mod interrupt;
 #[cfg(target_os = "linux")]
 mod large;
 mod log;
+mod long_texts;
 #[cfg(target_os = "linux")]
 mod network;
 mod night;

@@ -80,8 +80,8 @@ fn a_folder_whose_files_are_all_left_out_is_an_error_that_counts_them() {
     says(
         &run(&project, &["data", "tiny.yaml", "--set", set]).error(2),
         &[
-            "only: no Python file in this folder, beside 1 folders not searched",
-            "1 folders and files excluded by .gitignore",
+            "only: no Python file in this folder, beside 1 folder not searched",
+            "1 excluded by .gitignore",
             "hint: ",
         ],
     );

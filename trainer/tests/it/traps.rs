@@ -207,12 +207,12 @@ fn trap_06_whatever_is_left_out_or_cut_is_counted_and_told() {
     for (overlength, told) in [
         (
             "drop",
-            "1 examples from 3 rows in 1 files of rows.jsonl; left out or cut: 2 over max_seq_length",
+            "1 example from 3 rows in 1 file of rows.jsonl; left out or cut: 2 over max_seq_length",
         ),
         // An example that is cut before its answer has nothing left to learn.
         (
             "truncate",
-            "2 examples from 3 rows in 1 files of rows.jsonl; left out or cut: 1 over max_seq_length, 1 cut at max_seq_length",
+            "2 examples from 3 rows in 1 file of rows.jsonl; left out or cut: 1 over max_seq_length, 1 cut at max_seq_length",
         ),
     ] {
         let words = with(overlength);

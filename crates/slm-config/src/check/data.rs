@@ -21,6 +21,13 @@ impl Check {
         for (index, dataset) in data.datasets.iter().enumerate() {
             self.dataset(&format!("data.datasets[{index}]"), dataset);
         }
+        let has_texts = || data.datasets.iter().any(|data| data.format.can_be_split());
+        self.require(
+            data.overlength != Overlength::Split || has_texts(),
+            "data.overlength",
+            data.overlength.name(),
+            "drop, truncate or error, since only data sets of the formats text and fim can be split",
+        );
         self.units(data);
     }
 
@@ -59,7 +66,7 @@ impl Check {
         self.require(is_suitable, key, data.train_on_eos.name(), allowed);
         if unit == TrainingUnit::Pair {
             let allowed = "drop or error, since a cut would change which answer is better";
-            let is_suitable = data.overlength != Overlength::Truncate;
+            let is_suitable = matches!(data.overlength, Overlength::Drop | Overlength::Error);
             self.require(
                 is_suitable,
                 "data.overlength",

@@ -169,6 +169,12 @@ impl DatasetFormat {
         matches!(self, Self::Rows(format) if matches!(format.layout, Layout::Document { .. }))
     }
 
+    /// Whether an example is a text or a document, which `overlength: split` splits.
+    pub fn can_be_split(self) -> bool {
+        matches!(self, Self::Rows(format)
+            if matches!(format.layout, Layout::Text { .. } | Layout::Document { .. }))
+    }
+
     /// Whether a text may be learned without chat template, so that its special tokens can be recognised.
     pub fn has_texts(self) -> bool {
         match self {

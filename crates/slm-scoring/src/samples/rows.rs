@@ -8,7 +8,7 @@ use slm_metrics::syntax::Form;
 use slm_table::Row;
 
 use super::task_ids::TaskIds;
-use super::{EMPTY_LIST, HALF_PAIR, OTHER_FILTER, Reader, SampleFormat, mistake};
+use super::{BOTH, EMPTY_LIST, HALF_PAIR, OTHER_FILTER, Reader, SampleFormat, mistake};
 use crate::error::SamplesError;
 
 /// Reads the rows of a file in one of the formats with rows.
@@ -131,7 +131,12 @@ impl<'a> SampleRow<'a> {
             ))),
         };
         let (field, answer, form) = match (text("solution")?, text("completion")?) {
-            (Some(solution), _) => ("solution", solution, Form::Whole),
+            (Some(solution), completion) => {
+                if completion.is_some() {
+                    samples.count(BOTH);
+                }
+                ("solution", solution, Form::Whole)
+            }
             (None, Some(completion)) => {
                 let form = Form::RestOf(&tasks[task].view().prompt);
                 ("completion", completion, form)

@@ -35,6 +35,18 @@ fn one_object_of_a_document_is_a_row_unless_it_holds_columns() {
     check("x.json", &columns.to_string(), &json!([{"a": 1}, {"a": 2}]));
 }
 
+#[test]
+fn two_fields_of_one_name_are_a_bad_row() {
+    let (_folder, path) = file("x.jsonl", b"{\"a\": 1, \"a\": 2}\n{\"a\": 3}\n");
+    for reading in [Reading::all(), Reading::columns(["a".to_owned()])] {
+        let mut rows = reading.open(&path).expect("a file");
+        let error = rows.next().expect("a row").expect_err("two").to_string();
+        assert!(error.contains("x.jsonl:1"), "{error}");
+        assert!(error.contains("two fields are called `a`"), "{error}");
+        assert_eq!(rows.next().expect("a row").expect("good").fields["a"], 3);
+    }
+}
+
 /// Reads the column `text`; returns the text of each row, or its fault.
 fn texts(name: &str, bytes: &[u8]) -> Vec<Result<String, RowFault>> {
     let (_folder, path) = file(name, bytes);

@@ -6,7 +6,7 @@ use slm_cli::text_table;
 use slm_metrics::syntax::MutationKind;
 
 use super::figures::{Document, Figures, Rate};
-use crate::counted::counted;
+use slm_artifacts::counted;
 
 /// Renders the figures.
 pub(super) fn page(document: &Document) -> String {

@@ -407,3 +407,27 @@ fn two_files_of_samples_are_compared_task_by_task() {
     let error = score(&project, &["tuned.json", "--against", "none.jsonl"]).error(2);
     says(&error, &["none.jsonl: no such file"]);
 }
+
+#[test]
+fn a_whole_program_is_scored_before_the_rest_of_a_prompt_which_is_counted() {
+    let row = json!({"task_id": "double", "solution": DOUBLE, "completion": "    return 7\n"});
+    let finished = check(
+        "both.jsonl",
+        &row.to_string(),
+        &[],
+        "evalplus",
+        &[json!("passed")],
+    );
+    let note = "both.jsonl: 1 times: `completion` beside a `solution`, not scored";
+    says(&finished.stderr, &[note]);
+    let twice = format!(
+        "{{\"task_id\": \"double\", \"solution\": {:?}, \"solution\": \"\"}}",
+        "x = 1"
+    );
+    let project = written("twice.jsonl", &twice);
+    let error = score(&project, &["twice.jsonl"]).error(2);
+    says(
+        &error,
+        &["twice.jsonl:1", "two fields are called `solution`"],
+    );
+}
