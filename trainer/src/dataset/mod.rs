@@ -14,6 +14,7 @@ mod layout;
 mod licences;
 mod loader;
 mod made;
+mod nothing_left;
 mod pieces;
 mod python_documents;
 mod python_source;
@@ -55,7 +56,7 @@ use split::Split;
 use store::StoreWriter;
 use untaught_end::UntaughtEnd;
 
-pub(crate) use counts::{Counts, Reason};
+pub(crate) use counts::Counts;
 pub(crate) use files::{Located, locate};
 pub(crate) use store::Store;
 pub(crate) use units::Units;
@@ -169,21 +170,7 @@ pub(crate) fn load(setup: &Setup, folder: &Path) -> Result<Examples> {
     let Split { train, validation } =
         split::split(&loader.loaded.origins, recipe.data.val_size, &weights, seed);
     if train.is_empty() {
-        let is_held_out = counts
-            .iter()
-            .any(|counts| counts.left_out.contains_key(&Reason::HeldOut));
-        let counts: Vec<String> = counts.iter().map(ToString::to_string).collect();
-        let hint = if is_held_out {
-            "files that the recipe evaluates on are not learned from: `evaluator tasks --split 0.7` leaves some \
-             to learn from"
-        } else {
-            "widen the limits under `data`"
-        };
-        let text = format!(
-            "no training example is left: {}\nhint: {hint}",
-            counts.join("; ")
-        );
-        return Err(UserMistake(text).into());
+        return Err(nothing_left::error(&counts).into());
     }
     let Loaded {
         store,

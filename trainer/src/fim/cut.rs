@@ -142,8 +142,8 @@ impl Cutter {
         }
     }
 
-    /// Returns the examples of a piece of a document with these `bodies`, or of all of it: one, or with [`FimCut::Block`] one for each function body; and whether it was
-    /// cut between lines for lack of one.
+    /// Returns the examples of a piece of a document with these `bodies`: one, or with [`FimCut::Block`] one for each
+    /// function body in the piece; and whether it was cut between lines for lack of one.
     ///
     /// The draws depend on the seed and the text alone, so that they are the same on every machine and in every order of
     /// documents.

@@ -389,7 +389,7 @@ fn clipped_share(recipe: &Recipe, lines: &[LogLine]) -> f64 {
 mod tests {
     use super::*;
     use crate::checkpoint::Best;
-    use crate::dataset::Reason;
+    use slm_artifacts::LeftOutReason as Reason;
 
     fn recipe(set: &[&str]) -> Recipe {
         let text = "model: {name_or_path: m.gguf}\ndata: {datasets: [{path: 'a|b', format: text}]}";
