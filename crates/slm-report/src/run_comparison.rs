@@ -12,7 +12,7 @@ use crate::sample_metric::{
 /// A cell of two runs: the arm of each, in one workflow with one sampling setting.
 #[derive(Debug, Clone)]
 pub struct ComparedCell<'a> {
-    /// The workflow and the sampling setting.
+    /// The arms, the workflow and the sampling setting.
     pub label: String,
     /// The arm of the run that is compared with.
     pub base_arm: &'a str,

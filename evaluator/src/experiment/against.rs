@@ -75,8 +75,13 @@ pub(super) fn compare(folder: &Path, against: &Path) -> Result<RunComparison> {
                 cell.arm == arm
                     && (cell.workflow, cell.decoding) == (of_base.workflow, of_base.decoding)
             })?;
+            let arms = if arm == of_base.arm {
+                arm.to_owned()
+            } else {
+                format!("{arm} less {}", of_base.arm)
+            };
             Some(ComparedCell {
-                label: format!("{}, {}", of_base.workflow.name(), of_base.decoding),
+                label: format!("{arms}, {}, {}", of_base.workflow.name(), of_base.decoding),
                 base_arm: &of_base.arm,
                 other_arm: &of_other.arm,
                 base: base.of(of_base).collect(),

@@ -96,8 +96,10 @@ fn one_more_task_that_is_solved_is_one_of_the_tasks_in_its_cell_alone() {
         let solved = &cell["solved"];
         let name = cell["other"]["name"].as_str().expect("a name");
         let label = cell["label"].as_str().expect("a label");
-        let is_own = name.ends_with(&format!(": {}", arm.as_str().expect("an arm")))
-            && label.starts_with(workflow.as_str().expect("a workflow"))
+        let arm = arm.as_str().expect("an arm");
+        let own = format!("{arm}, {}, ", workflow.as_str().expect("a workflow"));
+        let is_own = name.ends_with(&format!(": {arm}"))
+            && label.starts_with(&own)
             && (decoding["temperature"] != 0.0 || label.ends_with("greedy"));
         if solved["other_only"] == 1 {
             assert!(is_own, "{label} {name}");
