@@ -9,6 +9,7 @@ table has the estimates without them, too.
 import gzip
 import json
 import math
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,44 @@ def lines_of(path):
         return [json.loads(line) for line in file]
 
 
+def steps():
+    """The steps of the complete shards, as (arm, workflow, decoding, task, sample), the step's number and its content."""
+    for shard in sorted(HOME.glob("shards/*/done")):
+        for event in lines_of(shard.parent / "trajectory.jsonl.gz"):
+            of = event["trajectory"]
+            key = of["arm"], of["workflow"], json.dumps(of["decoding"]), of["task_id"], of["sample"]
+            yield key, event["step"], event["what"]
+
+
+def roles():
+    """Answers of each role that could not be used, and those that ended at their limit of tokens."""
+    calls, cut, unusable, revised, kept = Counter(), Counter(), Counter(), Counter(), Counter()
+    programs = defaultdict(list)
+    for key, step, what in steps():
+        if "call" in what:
+            call = what["call"]
+            role = *key[:2], call["role"]
+            calls[role] += 1
+            cut[role] += call["finish_reason"] == "length"
+            if call["format_failure"]:
+                unusable[(*role, call["format_failure"])] += 1
+            if call["expects"] in ("program", "function"):
+                programs[key].append(step)
+        elif "decision" in what and len(programs[key]) > 1:
+            revised[key[:2]] += 1
+            kept[key[:2]] += what["decision"]["chosen"] != programs[key][0]
+    yield "| arm | workflow | role | calls | unusable | at the limit of tokens | tasks with a revision | of which kept |"
+    yield "|---|---|---|---:|---|---:|---:|---:|"
+    order = ["planner", "coder", "tester", "critic", "reviewer"]
+    for arm, workflow, role in sorted(calls, key=lambda of: (of[0] != "base", of[1], order.index(of[2]) if of[2] in order else 9)):
+        if workflow not in ("reflection", "multi_agent", "codet", "reflection_blind", "multi_agent_blind"):
+            continue
+        key = arm, workflow, role
+        reasons = [f"{n} {reason.replace('_', ' ')}" for (*of, reason), n in sorted(unusable.items()) if tuple(of) == key]
+        ends = [str(revised[key[:2]]), str(kept[key[:2]])] if role == "coder" and workflow != "codet" else ["", ""]
+        yield f"| {arm} | {workflow} | {role} | {calls[key]} | {', '.join(reasons) or '0'} | {cut[key]} | {' | '.join(ends)} |"
+
+
 def larger(run):
     """The small model on the tasks that Qwen2.5-Coder-1.5B-Instruct has answered in `single`."""
     records = [record for path in sorted(HOME.glob("larger/*/records.jsonl.gz")) for record in lines_of(path)]
@@ -171,6 +210,14 @@ the workflows were still changed; to leave them out once was decided when 155 ta
 
 {twins}
 
+## What the roles did
+
+Calls of each role in the complete shards, their answers that could not be used with the reason, and those that ended at their limit
+of tokens. `no tests` means that a tester's assertions only repeat the task's examples. A revision is kept if the last program is
+not the first one.
+
+{roles}
+
 ## Against the larger model
 
 Qwen2.5-Coder-1.5B-Instruct in 4 bits (`larger/`), and the small model on the same tasks; p: exact McNemar. A token of the larger
@@ -198,6 +245,7 @@ def main():
         all=ALL_TASKS,
         adapter="\n".join(adapter(run)),
         twins="\n".join(twins(run)),
+        roles="\n".join(roles()),
         larger="\n".join(larger(run)),
         power="\n".join(power(run)),
         whole=f"{100 * whole_power(run):.0f} %",
