@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use slm_model::TokenizerError;
 
 /// A part of a text that is longer than an example may be.
@@ -12,6 +13,8 @@ pub(crate) struct Piece {
     pub(crate) whole: Arc<str>,
     /// In bytes of the text.
     pub(crate) span: Range<usize>,
+    /// The line of the text that the piece begins with, from 1.
+    first_line: usize,
 }
 
 impl Piece {
@@ -20,6 +23,7 @@ impl Piece {
         Self {
             whole: text.into(),
             span: 0..text.len(),
+            first_line: 1,
         }
     }
 
@@ -29,7 +33,7 @@ impl Piece {
     }
 
     /// A range of the text in bytes of the piece; `None` unless the piece holds all of it.
-    pub(crate) fn place_of(&self, range: &Range<usize>) -> Option<Range<usize>> {
+    fn place_of(&self, range: &Range<usize>) -> Option<Range<usize>> {
         let Range { start, end } = self.span;
         let is_inside = start <= range.start && range.end <= end;
         is_inside.then(|| range.start - start..range.end - start)
@@ -42,13 +46,15 @@ impl Piece {
 
     /// The piece with its first line as the place, for messages.
     pub(crate) fn origin(&self, of_text: &str) -> String {
-        let line = self.whole[..self.span.start].matches('\n').count() + 1;
-        format!("{of_text}, from line {line}")
+        format!("{of_text}, from line {}", self.first_line)
     }
 }
 
+/// Bytes per token beyond which a text is shortened without a count of its tokens: code has about four.
+const BYTES_PER_TOKEN: usize = 16;
+
 /// Encodes a text.
-pub(crate) type Encode<'a> = dyn Fn(&str) -> Result<Vec<u32>, TokenizerError> + 'a;
+pub(crate) type Encode<'a> = dyn Fn(&str) -> Result<Vec<u32>, TokenizerError> + Sync + 'a;
 
 /// A line, or a part of one that is too long.
 #[derive(Debug)]
@@ -63,8 +69,8 @@ struct Part {
 enum Rank {
     /// A line without indentation after a blank line: a definition of a module, a paragraph.
     Block,
-    /// An indented line after a blank line: a method.
-    Indented,
+    /// An indented line after a blank line, with the width of its indentation: a method before a line of its body.
+    Indented(usize),
     /// Any other line with text.
     Line,
     /// A blank line.
@@ -79,10 +85,11 @@ impl Rank {
             Self::Blank
         } else if !before.trim().is_empty() {
             Self::Line
-        } else if line.starts_with([' ', '\t']) {
-            Self::Indented
         } else {
-            Self::Block
+            match line.len() - line.trim_start().len() {
+                0 => Self::Block,
+                width => Self::Indented(width),
+            }
         }
     }
 }
@@ -98,13 +105,20 @@ pub(crate) fn split(
     encode: &Encode,
 ) -> Result<Vec<Piece>, TokenizerError> {
     let whole: Arc<str> = text.into();
-    let piece = |span| Piece {
-        whole: Arc::clone(&whole),
-        span,
+    let mut first_line = 1;
+    let mut piece = |span: Range<usize>| {
+        let piece = Piece {
+            whole: Arc::clone(&whole),
+            span,
+            first_line,
+        };
+        first_line += piece.text().matches('\n').count();
+        piece
     };
     let n_tokens = |span: Range<usize>| encode(&text[span]).map(|ids| ids.len());
     // A token has at least one byte.
-    if text.len() <= room || n_tokens(0..text.len())? <= room {
+    let may_fit = text.len() <= room.saturating_mul(BYTES_PER_TOKEN);
+    if text.len() <= room || may_fit && n_tokens(0..text.len())? <= room {
         return Ok(vec![piece(0..text.len())]);
     }
     let parts = parts(text, room, encode)?;
@@ -124,6 +138,25 @@ pub(crate) fn split(
         first = end;
     }
     Ok(pieces)
+}
+
+/// For each piece, the ranges of the text that it holds as a whole, in bytes of the piece; and the number of ranges that no
+/// piece holds.
+pub(crate) fn assigned(
+    pieces: &[Piece],
+    ranges: &[Range<usize>],
+) -> (Vec<Vec<Range<usize>>>, usize) {
+    let mut own = vec![Vec::new(); pieces.len()];
+    let mut divided = 0;
+    for range in ranges {
+        let after = pieces.partition_point(|piece| piece.span.start <= range.start);
+        let at = after.saturating_sub(1);
+        match pieces.get(at).and_then(|piece| piece.place_of(range)) {
+            Some(place) => own[at].push(place),
+            None => divided += 1,
+        }
+    }
+    (own, divided)
 }
 
 /// The end of the parts from `first` that fit into `room` tokens together; at least one.
@@ -157,22 +190,39 @@ fn best_end(parts: &[Part], first: usize, furthest: usize) -> usize {
 
 /// The lines of a text; those of more than `room` tokens in parts that fit.
 fn parts(text: &str, room: usize, encode: &Encode) -> Result<Vec<Part>, TokenizerError> {
-    let mut parts = Vec::new();
     let (mut at, mut before) = (0, "");
-    for line in text.split_inclusive('\n') {
-        let mut rank = Rank::of(line, before);
-        let end = at + line.len();
-        while at < end {
-            let (length, n_tokens) = start_that_fits(&text[at..end], room, encode)?;
-            parts.push(Part {
-                span: at..at + length,
-                n_tokens,
-                rank,
-            });
-            at += length;
-            rank = Rank::Inside;
-        }
-        before = line;
+    let lines = text.split_inclusive('\n').map(|line| {
+        let found = (at, line, Rank::of(line, before));
+        (at, before) = (at + line.len(), line);
+        found
+    });
+    let lines: Vec<_> = lines.collect();
+    let parts: Vec<Vec<Part>> = lines
+        .into_par_iter()
+        .map(|(start, line, rank)| parts_of_line(start, line, rank, room, encode))
+        .collect::<Result<_, _>>()?;
+    Ok(parts.into_iter().flatten().collect())
+}
+
+/// A line that begins at byte `start`, in parts that fit into `room` tokens.
+fn parts_of_line(
+    start: usize,
+    line: &str,
+    mut rank: Rank,
+    room: usize,
+    encode: &Encode,
+) -> Result<Vec<Part>, TokenizerError> {
+    let mut parts = Vec::new();
+    let mut at = 0;
+    while at < line.len() {
+        let (length, n_tokens) = start_that_fits(&line[at..], room, encode)?;
+        parts.push(Part {
+            span: start + at..start + at + length,
+            n_tokens,
+            rank,
+        });
+        at += length;
+        rank = Rank::Inside;
     }
     Ok(parts)
 }
@@ -183,8 +233,6 @@ fn start_that_fits(
     room: usize,
     encode: &Encode,
 ) -> Result<(usize, usize), TokenizerError> {
-    /// Bytes per token beyond which a line is shortened without a count of its tokens.
-    const BYTES_PER_TOKEN: usize = 16;
     let fewest = line.chars().next().map_or(0, char::len_utf8);
     let mut length = line.floor_char_boundary(room.saturating_mul(BYTES_PER_TOKEN).max(fewest));
     loop {
@@ -242,6 +290,10 @@ mod tests {
         // Without a definition of the module, a method is next best.
         let (before, method) = class.split_at(class.find("    def").expect("a method"));
         assert_eq!(pieces(class, 11), [before, method]);
+        // A blank line in a body is no place to end while there is a method.
+        let long = "class A:\n    def f(self):\n        x = 1\n\n    def g(self):\n        y = 2\n\n        return y\n";
+        let (before, method) = long.split_at(long.find("    def g").expect("a method"));
+        assert_eq!(pieces(long, 19), [before, method]);
         // Without a blank line, any line is.
         let (two, one) = ("a = 1\na = 1\n", "a = 1\n");
         assert_eq!(pieces(&one.repeat(7), 9), [two, two, two, one]);
@@ -267,6 +319,14 @@ mod tests {
             "a.py, from line 5",
         ];
         assert_eq!(places, expected);
+    }
+
+    #[test]
+    fn a_body_belongs_to_the_piece_that_holds_all_of_it() {
+        let pieces = split_by_words(&"a\n".repeat(6), 4);
+        let (own, divided) = assigned(&pieces, &[0..2, 2..4, 2..5, 4..8, 10..12]);
+        assert_eq!(own, [vec![0..2, 2..4], vec![0..4], vec![2..4]]);
+        assert_eq!(divided, 1);
     }
 
     #[test]

@@ -106,6 +106,8 @@ pub enum LeftOutReason {
     Truncated,
     /// A text or document in pieces of at most `max_seq_length`, all of which are learned.
     Split,
+    /// A function body that no piece holds as a whole, so that it is no middle.
+    DividedBody,
 }
 
 impl LeftOutReason {
@@ -114,6 +116,7 @@ impl LeftOutReason {
         let text = self.text();
         let noun = match self {
             _ if n != 1 => None,
+            Self::DividedBody => return "1 function body divided by a split".to_owned(),
             Self::SkippedFolder
             | Self::SkippedLink
             | Self::NotForTraining
@@ -182,6 +185,7 @@ impl LeftOutReason {
             Self::OutsideSplit => "outside the rows of `split`",
             Self::Truncated => "cut at max_seq_length",
             Self::Split => "split at max_seq_length",
+            Self::DividedBody => "function bodies divided by a split",
         }
     }
 }

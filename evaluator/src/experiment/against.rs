@@ -1,12 +1,15 @@
 //! `evaluator report RUN --against RUN`: two runs, cell by cell.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Result;
 use slm_artifacts::BASE_ARM;
 use slm_cli::UserMistake;
 use slm_config::Recipe;
-use slm_report::{Cell, ChangedSetting, ComparedCell, RunComparison, RunInfo, SampleRecord};
+use slm_report::{
+    BenchmarkInfo, Cell, ChangedSetting, ComparedCell, RunComparison, RunInfo, SampleRecord,
+};
 
 use crate::recorded;
 use crate::run_folder::RunFolder;
@@ -39,12 +42,17 @@ impl Recorded {
         })
     }
 
-    /// The records of a cell.
-    fn of<'a>(&'a self, cell: &'a Cell) -> impl Iterator<Item = &'a SampleRecord> {
+    /// The records of a cell in the benchmarks of these names.
+    fn of<'a>(
+        &'a self,
+        cell: &'a Cell,
+        benchmarks: &'a BTreeSet<&str>,
+    ) -> impl Iterator<Item = &'a SampleRecord> {
         self.records.iter().filter(|record| {
             record.arm == cell.arm
                 && record.workflow == cell.workflow.name()
                 && record.decoding == cell.decoding
+                && benchmarks.contains(&*record.benchmark)
         })
     }
 
@@ -63,7 +71,7 @@ impl Recorded {
 /// A run cannot be read, they have no cell in common, or a benchmark has other tasks in one of them.
 pub(super) fn compare(folder: &Path, against: &Path) -> Result<RunComparison> {
     let (other, base) = (Recorded::read(folder)?, Recorded::read(against)?);
-    check_benchmarks(&base.info, &other.info)?;
+    let benchmarks = shared_benchmarks(&base.info, &other.info)?;
     let cells: Vec<ComparedCell> = base
         .info
         .plan
@@ -84,17 +92,28 @@ pub(super) fn compare(folder: &Path, against: &Path) -> Result<RunComparison> {
                 label: format!("{arms}, {}, {}", of_base.workflow.name(), of_base.decoding),
                 base_arm: &of_base.arm,
                 other_arm: &of_other.arm,
-                base: base.of(of_base).collect(),
-                other: other.of(of_other).collect(),
+                base: base.of(of_base, &benchmarks).collect(),
+                other: other.of(of_other, &benchmarks).collect(),
             })
         })
         .collect();
     if cells.is_empty() {
         return Err(nothing_in_common(&base.info, &other.info).into());
     }
+    let tasks = |records: &[&SampleRecord]| -> BTreeSet<String> {
+        records.iter().map(|of| of.task_id.clone()).collect()
+    };
+    let mut all = cells.iter().map(|cell| [&cell.base, &cell.other]);
+    if all.all(|[base, other]| tasks(base).is_disjoint(&tasks(other))) {
+        return Err(UserMistake(format!(
+            "{} and {} have no task in common\nhint: compare runs of the same tasks",
+            base.info.name, other.info.name
+        ))
+        .into());
+    }
     Ok(RunComparison::new(
         (&base.info.name, &other.info.name),
-        changed(&base.info, &other.info),
+        changed(&base.info, &other.info, &cells),
         &cells,
         other.info.statistics_seed(),
     ))
@@ -108,16 +127,18 @@ fn counterpart<'a>(arm: &str, base: &Recorded, other: &'a Recorded) -> Option<&'
     same.or_else(|| other.only_adapter().filter(|_| is_only()))
 }
 
-/// Refuses runs whose tasks differ under one name, and those without a common benchmark.
-fn check_benchmarks(base: &RunInfo, other: &RunInfo) -> Result<(), UserMistake> {
-    let mut shared = 0;
-    for of_base in &base.benchmarks {
-        let same = |of: &&slm_report::BenchmarkInfo| of.name == of_base.name;
-        let Some(of_other) = other.benchmarks.iter().find(same) else {
-            continue;
-        };
-        shared += 1;
-        // A run of some of the tasks has another hash, and the tasks are compared by their ids.
+/// The names of the benchmarks that both runs have.
+///
+/// # Errors
+/// There is none, or one has as many, but other tasks in one of the runs.
+fn shared_benchmarks<'a>(
+    base: &'a RunInfo,
+    other: &'a RunInfo,
+) -> Result<BTreeSet<&'a str>, UserMistake> {
+    let mut shared = BTreeSet::new();
+    for (of_base, of_other) in benchmarks_of_both(base, other) {
+        shared.insert(&*of_base.name);
+        // Of a part of the tasks, the hash is another one: `changed` lists it.
         if of_base.tasks == of_other.tasks && of_base.sha256 != of_other.sha256 {
             return Err(UserMistake(format!(
                 "the {} tasks of {} differ between {} and {}\n\
@@ -126,8 +147,8 @@ fn check_benchmarks(base: &RunInfo, other: &RunInfo) -> Result<(), UserMistake> 
             )));
         }
     }
-    if shared > 0 {
-        return Ok(());
+    if !shared.is_empty() {
+        return Ok(shared);
     }
     let names = |info: &RunInfo| {
         let names: Vec<&str> = info.benchmarks.iter().map(|of| of.name.as_str()).collect();
@@ -138,6 +159,18 @@ fn check_benchmarks(base: &RunInfo, other: &RunInfo) -> Result<(), UserMistake> 
         names(base),
         names(other)
     )))
+}
+
+/// The benchmarks of one name in two runs.
+fn benchmarks_of_both<'a>(
+    base: &'a RunInfo,
+    other: &'a RunInfo,
+) -> impl Iterator<Item = (&'a BenchmarkInfo, &'a BenchmarkInfo)> {
+    base.benchmarks.iter().filter_map(|of_base| {
+        let mut others = other.benchmarks.iter();
+        let of_other = others.find(|of| of.name == of_base.name)?;
+        Some((of_base, of_other))
+    })
 }
 
 fn nothing_in_common(base: &RunInfo, other: &RunInfo) -> UserMistake {
@@ -162,7 +195,7 @@ fn nothing_in_common(base: &RunInfo, other: &RunInfo) -> UserMistake {
 }
 
 /// What can change an answer and is not the same in both runs.
-fn changed(base: &RunInfo, other: &RunInfo) -> Vec<ChangedSetting> {
+fn changed(base: &RunInfo, other: &RunInfo, cells: &[ComparedCell<'_>]) -> Vec<ChangedSetting> {
     let recipe = |info: &RunInfo| {
         let yaml = &info.recipe.yaml;
         Recipe::parse_without_data(yaml, Path::new("run.json"), &[], slm_benchmarks::NAMES).ok()
@@ -213,15 +246,51 @@ fn changed(base: &RunInfo, other: &RunInfo) -> Vec<ChangedSetting> {
     for ((key, of_base), (_, of_other)) in named(base).into_iter().zip(named(other)) {
         compare(key, of_base, of_other);
     }
-    for of_base in &base.adapters {
-        let same = other.adapters.iter().find(|of| of.name == of_base.name);
-        if let Some(of_other) = same {
-            let [first, second] =
-                [of_base, of_other].map(|adapter| with_hash(&adapter.path, &adapter.sha256));
-            compare(&format!("adapter {}", of_base.name), first, second);
-        }
+    for (of_base, of_other) in benchmarks_of_both(base, other) {
+        let [first, second] =
+            [of_base, of_other].map(|of| with_hash(&format!("{} tasks", of.tasks), &of.sha256));
+        compare(&format!("tasks of {}", of_base.name), first, second);
+    }
+    let arms: BTreeSet<(&str, &str)> = cells
+        .iter()
+        .map(|cell| (cell.base_arm, cell.other_arm))
+        .collect();
+    for (arm, other_arm) in arms {
+        let [first, second] = [(base, arm), (other, other_arm)].map(|(info, arm)| {
+            let adapter = info.adapters.iter().find(|of| of.name == arm);
+            adapter.map_or_else(
+                || "none".to_owned(),
+                |of| with_hash(&format!("{}, {}", of.name, of.path), &of.sha256),
+            )
+        });
+        compare("adapter", first, second);
+    }
+    for ((key, of_base), (_, of_other)) in parts(base).into_iter().zip(parts(other)) {
+        compare(key, of_base, of_other);
+    }
+    if found.is_empty() && base.config_sha256 != other.config_sha256 {
+        let [first, second] = [base, other].map(|info| with_hash("hash", &info.config_sha256));
+        found.push(ChangedSetting {
+            key: "another setting".to_owned(),
+            base: first,
+            other: second,
+        });
     }
     found
+}
+
+/// The hashes of what a run may have beside its recipe.
+fn parts(info: &RunInfo) -> [(&'static str, String); 4] {
+    let hash = |text: serde_json::Result<String>| match text.as_deref() {
+        Ok("null" | "[]") | Err(_) => "none".to_owned(),
+        Ok(text) => with_hash("its description", &slm_artifacts::sha256(text)),
+    };
+    [
+        ("knowledge", hash(serde_json::to_string(&info.knowledge))),
+        ("speakers", hash(serde_json::to_string(&info.speakers))),
+        ("routes", hash(serde_json::to_string(&info.routes))),
+        ("endpoint", hash(serde_json::to_string(&info.endpoint))),
+    ]
 }
 
 fn with_hash(name: &str, sha256: &str) -> String {

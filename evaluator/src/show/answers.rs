@@ -11,7 +11,7 @@ use slm_report::SampleRecord;
 use crate::arguments::ShowArguments;
 use crate::json_lines;
 use crate::recorded;
-use crate::run_folder::{RECORDS, RunFolder, TRAJECTORIES};
+use crate::run_folder::{RECORDS, RUN, RunFolder, TRAJECTORIES};
 use crate::workflow::event::{Event, Key};
 
 /// One answer.
@@ -42,7 +42,8 @@ impl Answers {
         let has_log = log.is_file();
         let records: Vec<SampleRecord> = read_if_there(&records)?;
         // A run that was stopped before it was described has no description to compare with.
-        if let Ok(info) = RunFolder::read_info(&folder) {
+        if folder.join(RUN).is_file() {
+            let info = RunFolder::read_info(&folder)?;
             recorded::check(&folder, &info, &records)?;
         }
         let steps: Vec<Event> = read_if_there(&log)?;

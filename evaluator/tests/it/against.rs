@@ -154,6 +154,9 @@ fn settings_that_differ_are_listed_and_the_only_adapters_are_compared() {
     }
     write_records(&project, "second", &all);
     let found = compared(&project, &["first", "--against", "second"]);
+    let settings = found["settings"].as_array().expect("settings").iter();
+    let keys: Vec<&str> = settings.filter_map(|of| of["key"].as_str()).collect();
+    assert_eq!(keys, ["recipe", "Python", "adapter"]);
     let cells = found["cells"].as_array().expect("cells").iter();
     let names = cells.filter_map(|cell| cell["base"]["name"].as_str());
     assert_eq!(names.filter(|name| name.ends_with(": later")).count(), 1);
@@ -168,6 +171,26 @@ fn runs_without_a_common_task_or_cell_are_refused_with_what_they_have() {
         let error = report(&project, &["first", "--against", "second"]).error(2);
         says(&error, parts);
     };
+    // Another number of tasks, and another setting that no row names, are listed.
+    change_run(&project, "second", |info| {
+        info["benchmarks"][0]["tasks"] = json!(25);
+        info["benchmarks"][0]["sha256"] = json!("0".repeat(64));
+    });
+    let text = report(&project, &["first", "--against", "second"]).result();
+    says(
+        &text,
+        &["| `tasks of embedded` | `25 tasks (SHA-256 000000000000...)` | `24 tasks (SHA-256 "],
+    );
+    let project = example_twice();
+    change_run(&project, "second", |info| {
+        info["config_sha256"] = json!("0".repeat(64));
+    });
+    let text = report(&project, &["first", "--against", "second"]).result();
+    says(
+        &text,
+        &["| `another setting` | `hash (SHA-256 000000000000...)` |"],
+    );
+    let project = example_twice();
     refused(
         &|info| info["benchmarks"][0]["sha256"] = json!("0".repeat(64)),
         &[

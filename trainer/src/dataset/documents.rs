@@ -12,7 +12,7 @@ use super::sample::{EncodeError, Encoder, Sample};
 use super::tally::Tally;
 use super::units::Unit;
 use crate::fim::{self, Cutter, Document, Uncut};
-use crate::piece::Piece;
+use crate::piece::{Piece, assigned};
 
 /// Cuts the document of a sample, or each of its `pieces`: one sample for each example. A document or a piece that gives
 /// none is counted.
@@ -66,11 +66,14 @@ pub(super) fn cut(
     }
     // Equal documents, and all cuts of one, stay on one side of the split into training and validation.
     let group = sample.group.unwrap_or_else(|| slm_artifacts::sha256(&text));
-    let bodies = cutter.bodies(&text);
+    let (bodies, divided) = assigned(&pieces, &cutter.bodies(&text));
+    for _ in 0..divided {
+        counts.leave_out(Reason::DividedBody);
+    }
     let mut samples = Vec::new();
-    for piece in &pieces {
+    for (piece, bodies) in pieces.iter().zip(&bodies) {
         // A piece of a document that passed the check may be blank, and has no more than the document.
-        let Ok((documents, lacks_body)) = cutter.documents(piece, &bodies) else {
+        let Ok((documents, lacks_body)) = cutter.documents(piece, bodies) else {
             counts.leave_out(Reason::NothingToLearn);
             continue;
         };

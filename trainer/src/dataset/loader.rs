@@ -237,7 +237,8 @@ impl Loader<'_> {
                 Err(bad) => return Err(bad.into_error()),
             },
         };
-        tally.wanted += samples.len();
+        // A row counts once, although it may give several examples.
+        tally.wanted += usize::from(!samples.is_empty());
         Ok(samples)
     }
 
@@ -502,7 +503,7 @@ fn fit_length(
             let (origin, found) = (&sample.origin, example.len());
             let text = format!(
                 "{origin}: example has {found} tokens, `data.max_seq_length` is {limit}\n\
-                 hint: raise the limit, or set `data.overlength` to drop, truncate or split"
+                 hint: raise the limit, or leave such examples out with `data.overlength: drop`"
             );
             Err(UserMistake(text).into())
         }

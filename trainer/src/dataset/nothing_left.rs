@@ -35,10 +35,23 @@ fn hint(counts: &[Counts]) -> &'static str {
     if sum(|counts| counts.found) == 0 && !reasons.contains_key(&Reason::Undocumented) {
         return "nothing was found to learn from: check `data.datasets[].path`";
     }
-    let most = reasons.into_iter().max_by_key(|(_, n)| *n);
+    let leaves_out = |reason: &Reason| {
+        let kept = [
+            Reason::CutAtLines,
+            Reason::CutAnswer,
+            Reason::Truncated,
+            Reason::Split,
+            Reason::DividedBody,
+        ];
+        !kept.contains(reason)
+    };
+    let most = reasons
+        .into_iter()
+        .filter(|(reason, _)| leaves_out(reason))
+        .max_by_key(|(_, n)| *n);
     match most.map(|(reason, _)| reason) {
         Some(Reason::Overlong) => {
-            "raise `data.max_seq_length`, or set `data.overlength` to truncate, or to split for texts"
+            "raise `data.max_seq_length`; `trainer recipe data.overlength` explains what else can become of long examples"
         }
         Some(Reason::OutsideSplit) => "choose other rows with `data.datasets[].split`",
         Some(Reason::Unwanted) => "choose other rows with `data.datasets[].where`",
@@ -84,6 +97,8 @@ mod tests {
         let held_out = counts(3, 0, &[(Reason::HeldOut, 1), (Reason::NoBody, 3)]);
         with(&[held_out], "evaluator tasks --split");
         with(&[counts(3, 0, &[(Reason::NoBody, 3)])], "widen the limits");
+        let cut = counts(3, 0, &[(Reason::Overlong, 3), (Reason::CutAtLines, 3)]);
+        with(&[cut], "data.max_seq_length");
         with(
             &[counts(0, 0, &[(Reason::Undocumented, 3)])],
             "`format: fim`",

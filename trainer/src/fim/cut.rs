@@ -142,7 +142,7 @@ impl Cutter {
         }
     }
 
-    /// Returns the examples of a piece of a document with these `bodies`: one, or with [`FimCut::Block`] one for each
+    /// Returns the examples of a piece of a document with these `bodies`, in bytes of the piece: one, or with [`FimCut::Block`] one for each
     /// function body in the piece; and whether it was cut between lines for lack of one.
     ///
     /// The draws depend on the seed and the text alone, so that they are the same on every machine and in every order of
@@ -181,14 +181,11 @@ impl Cutter {
             FimCut::Random => vec![between_characters(text, &mut rng)],
             FimCut::Lines => vec![between_lines(text, &mut rng)],
             FimCut::Block => {
-                // Those that the piece holds as a whole.
-                let bodies = bodies.iter().filter_map(|body| piece.place_of(body));
-                let bodies: Vec<_> = bodies.collect();
                 lacks_body = bodies.is_empty();
                 if lacks_body {
                     vec![between_lines(text, &mut rng)]
                 } else {
-                    bodies
+                    bodies.to_vec()
                 }
             }
         };

@@ -7,6 +7,8 @@ use super::tokens::FimTokens;
 
 /// Bytes per token beyond which a text is shortened without a count of its tokens: code has about four.
 const BYTES_PER_TOKEN: usize = 16;
+/// Bytes of a text whose tokens are always counted.
+const ALWAYS_ENCODED: usize = 4096;
 
 /// The texts around a gap, as tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +34,8 @@ impl Gap {
         let encode_prefix = |text: &str| tokenizer.encode_text(text);
         let encode_suffix = |text: &str| tokenizer.encode_text_continuation(text);
         // `None` for a text that is longer than any that fits.
-        let is_short = |text: &str| text.len() <= room.saturating_mul(BYTES_PER_TOKEN);
+        let most = room.saturating_mul(BYTES_PER_TOKEN).max(ALWAYS_ENCODED);
+        let is_short = |text: &str| text.len() <= most;
         let whole = |text, encode: &Encode| is_short(text).then(|| encode(text)).transpose();
         let before = whole(prefix, &encode_prefix)?;
         let after = whole(suffix, &encode_suffix)?;

@@ -102,7 +102,7 @@ fn a_long_python_file_is_split_where_error_would_stop() {
     let keys = "path: code, format: fim, fim_rate: 0";
     let set = [&SPLIT[..2], &["--set", "data.overlength=error"]].concat();
     let error = data(&project, keys, &set).error(2);
-    let hint = "hint: raise the limit, or set `data.overlength` to drop, truncate or split";
+    let hint = "hint: raise the limit, or leave such examples out with `data.overlength: drop`";
     says(&error, &["code/a.py: example has ", hint]);
     let (found, _) = report(&project, keys, &SPLIT);
     assert_eq!(spelled(&found).concat(), format!("{}{END}", module(12)));
