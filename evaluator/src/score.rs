@@ -6,6 +6,7 @@ mod document;
 use std::path::Path;
 
 use anyhow::Result;
+use slm_artifacts::counted;
 use slm_benchmarks::{ScoringPhase, TaskSet};
 use slm_cli::{Failure, Progress, UserMistake};
 use slm_sandbox::{Limits, Sandbox};
@@ -17,7 +18,7 @@ use slm_scoring::{
 use crate::arguments::{SampleFormatName, ScoreArguments};
 use crate::benchmark_file::load_tasks;
 use crate::repositories;
-use document::{Document, count};
+use document::Document;
 
 /// Scores a file of samples, and prints the scores in the file's order; with another file to compare with, also the
 /// paired differences.
@@ -44,11 +45,11 @@ pub(crate) fn run(arguments: &ScoreArguments) -> Result<(), Failure> {
         return Ok(());
     }
     for (reason, n) in document.reasons_unscored() {
-        slm_cli::note(&format!("unscored: {}: {reason}", count(n, "sample")));
+        slm_cli::note(&format!("unscored: {}: {reason}", counted(n, "sample")));
     }
     Err(Failure::Incomplete(format!(
         "{} could not be scored\nhint: choose an interpreter that has the tasks' packages with --python",
-        count(unscored, "sample")
+        counted(unscored, "sample")
     )))
 }
 
@@ -78,7 +79,7 @@ fn score(arguments: &ScoreArguments) -> Result<Document> {
     let mut cache = ScoreCache::open(&cache_dir.join("scores").join(format!("{name}.jsonl")))?;
     slm_cli::saved_so_far("all finished verdicts are kept in the score cache");
     if cache.damaged() > 0 {
-        let lines = count(cache.damaged(), "damaged line");
+        let lines = counted(cache.damaged(), "damaged line");
         slm_cli::note(&format!("skipped {lines} in the score cache"));
     }
     // All samples were written before this command started: their generation is over.

@@ -9,11 +9,9 @@ use slm_artifacts::{BASE_ARM, FinishReason, StopReason, Verdict};
 use crate::cell::Decoding;
 use crate::code_metric::ProgramMetrics;
 use crate::markdown;
-use crate::paired::{NamedRecords, Paired, PairedPage};
+use crate::paired::{NamedRecords, Paired, PairedPage, compared};
 use crate::record::{RECORD_VERSION, SampleRecord};
-use crate::sample_metric::{
-    CC_OF_SOLVED, COGNITIVE, COMPLETION_TOKENS, PASS_RATE, SampleMetric, TESTS_PASSED, paired,
-};
+use crate::sample_metric::{COMPLETION_TOKENS, SampleMetric};
 use crate::spending::Spending;
 
 /// Seed of resampling and permutations, the same in every comparison.
@@ -132,7 +130,7 @@ impl OutsideComparison {
             made_elsewhere: true,
             benchmark: benchmark.to_owned(),
             found: Paired::new(
-                &compared(),
+                &known(),
                 NamedRecords {
                     name: base.name,
                     records: &of_base,
@@ -152,7 +150,7 @@ impl OutsideComparison {
             &TEMPLATES,
             &Page {
                 benchmark: &self.benchmark,
-                page: self.found.page(&compared()),
+                page: self.found.page(&known()),
             },
         )
     }
@@ -175,12 +173,9 @@ struct Page<'a> {
 }
 
 /// The metrics that are known of such answers: those of a report's paired differences, without tokens.
-fn compared() -> Vec<SampleMetric> {
-    let known = |metric: &SampleMetric| metric.key != COMPLETION_TOKENS.key;
-    let mut metrics = vec![PASS_RATE, TESTS_PASSED];
-    let rest = paired().into_iter().filter(known);
-    metrics.extend(rest.filter(|metric| metric.key != PASS_RATE.key));
-    metrics.extend([CC_OF_SOLVED, COGNITIVE]);
+fn known() -> Vec<SampleMetric> {
+    let mut metrics = compared();
+    metrics.retain(|metric| metric.key != COMPLETION_TOKENS.key);
     metrics
 }
 

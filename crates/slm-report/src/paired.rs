@@ -10,7 +10,9 @@ use crate::findings::contrast::Contrast;
 use crate::findings::same_text::SameText;
 use crate::findings::solved::Solved;
 use crate::record::SampleRecord;
-use crate::sample_metric::SampleMetric;
+use crate::sample_metric::{
+    CC_OF_SOLVED, COGNITIVE, PASS_RATE, SampleMetric, TESTS_PASSED, paired,
+};
 
 /// The name of the compared arm.
 const OTHER_ARM: &str = "other";
@@ -139,4 +141,13 @@ struct Row<'a> {
     metric: SampleMetric,
     contrast: &'a Contrast,
     holm_p: Option<f64>,
+}
+
+/// The metrics of a report's paired differences, the pass rate first.
+pub(crate) fn compared() -> Vec<SampleMetric> {
+    let mut metrics = vec![PASS_RATE, TESTS_PASSED];
+    let rest = paired().into_iter();
+    metrics.extend(rest.filter(|metric| metric.key != PASS_RATE.key));
+    metrics.extend([CC_OF_SOLVED, COGNITIVE]);
+    metrics
 }

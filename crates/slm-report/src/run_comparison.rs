@@ -3,11 +3,8 @@
 use serde::Serialize;
 
 use crate::markdown;
-use crate::paired::{NamedRecords, Paired, PairedPage};
+use crate::paired::{NamedRecords, Paired, PairedPage, compared};
 use crate::record::SampleRecord;
-use crate::sample_metric::{
-    CC_OF_SOLVED, COGNITIVE, PASS_RATE, SampleMetric, TESTS_PASSED, paired,
-};
 
 /// A cell of two runs: the arm of each, in one workflow with one sampling setting.
 #[derive(Debug, Clone)]
@@ -126,13 +123,4 @@ struct Page<'a> {
 struct CellPage<'a> {
     label: &'a str,
     page: PairedPage<'a>,
-}
-
-/// The metrics of a report's paired differences, the pass rate first.
-fn compared() -> Vec<SampleMetric> {
-    let mut metrics = vec![PASS_RATE, TESTS_PASSED];
-    let rest = paired().into_iter();
-    metrics.extend(rest.filter(|metric| metric.key != PASS_RATE.key));
-    metrics.extend([CC_OF_SOLVED, COGNITIVE]);
-    metrics
 }

@@ -5,7 +5,6 @@ use slm_report::ProgramMetrics;
 use slm_report::code_metric::{CODE_METRICS, CodeMetric, Listed, MAINTAINABILITY_INDEX, Total};
 
 use super::Measured;
-use crate::python_files::files_text;
 
 /// The cells of a row, and the file's path, which is last so that a long path shifts no column.
 type Row = (Vec<String>, String);
@@ -78,7 +77,7 @@ fn summary(counted: &[(&str, Rank, ProgramMetrics)], n_found: usize) -> Row {
         }
     };
     let cells = cells("", total);
-    let all = files_text(n_found);
+    let all = slm_artifacts::counted(n_found, "file");
     let of = if counted.len() == n_found {
         all
     } else {

@@ -81,7 +81,7 @@ pub(crate) fn report_errors<'a>(
     }
     Err(Failure::Incomplete(format!(
         "{n_failed} of {} could not be {done}",
-        files_text(n_files)
+        slm_artifacts::counted(n_files, "file")
     )))
 }
 
@@ -101,13 +101,4 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
         ));
     }
     Ok(bytes)
-}
-
-/// Formats a number of files.
-pub(crate) fn files_text(n: usize) -> String {
-    if n == 1 {
-        "1 file".to_owned()
-    } else {
-        format!("{n} files")
-    }
 }

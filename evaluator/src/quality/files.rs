@@ -10,7 +10,7 @@ use slm_metrics::rules::{Category, Severity};
 use super::measured::{Measured, Quality, failed, good, rules_found};
 use super::{ShownRule, sarif, word};
 use crate::arguments::QualityArguments;
-use crate::python_files::{each, files_text, find, report_errors};
+use crate::python_files::{each, find, report_errors};
 
 /// Measures the files and prints a page or a document.
 pub(super) fn run(arguments: &QualityArguments) -> Result<(), Failure> {
@@ -54,7 +54,7 @@ fn page(measured: &[Measured]) -> String {
         .map(|(name, quality)| row(name, std::slice::from_ref(&quality)))
         .collect();
     let all: Vec<&Quality> = good(measured).map(|(_, quality)| quality).collect();
-    let files = files_text(measured.len());
+    let files = slm_artifacts::counted(measured.len(), "file");
     let of = if all.len() == measured.len() {
         files
     } else {

@@ -7,7 +7,6 @@ use slm_report::diff::{DiffLine, diff_lines};
 
 use super::shown::{Review, ShownFile, ShownFinding, ShownRewrite, Source};
 use super::subject::MOST_COMPLEXITY;
-use crate::python_files::files_text;
 use crate::quality::word;
 use slm_artifacts::counted;
 
@@ -39,7 +38,7 @@ pub(super) fn page(review: &Review) -> String {
         text,
         "{} of static rules in {}{}",
         counted(count(Source::Static), "finding"),
-        files_text(review.files.len()),
+        slm_artifacts::counted(review.files.len(), "file"),
         if unparsed == 0 {
             String::new()
         } else {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use slm_artifacts::Verdict;
+use slm_artifacts::{Verdict, counted};
 use slm_benchmarks::{ScoringPhase, TaskSet, Tests};
 use slm_report::OutsideComparison;
 use slm_scoring::{Sample, Samples, Score, SuiteResult};
@@ -197,7 +197,7 @@ impl Document {
         let mut lines = vec![format!(
             "{}: {} of {} over {} of {} tasks (data {}, python {}, sandbox {})",
             self.benchmark,
-            count(self.n_scored(), "sample"),
+            counted(self.n_scored(), "sample"),
             self.samples.len(),
             self.tasks_sampled,
             self.tasks,
@@ -275,7 +275,7 @@ impl Document {
             );
         }
         if failing.len() > LISTED {
-            let more = count(failing.len() - LISTED, "more sample");
+            let more = counted(failing.len() - LISTED, "more sample");
             lines.push(format!("  and {more} (--json lists all)"));
         }
         lines
@@ -287,7 +287,7 @@ impl Document {
             format!(
                 "hint: {} of {} contain a Markdown fence and do not parse; --extract takes the program out of each answer",
                 self.fenced,
-                count(self.samples.len(), "sample")
+                counted(self.samples.len(), "sample")
             )
         })
     }
@@ -419,12 +419,6 @@ fn rates(tasks: &[(usize, usize)]) -> BTreeMap<String, Rate> {
         rates.insert(format!("pass@{k}"), Rate { estimate, interval });
     }
     rates
-}
-
-/// Formats a number of things.
-pub(crate) fn count(n: usize, what: &str) -> String {
-    let plural = if n == 1 { "" } else { "s" };
-    format!("{n} {what}{plural}")
 }
 
 #[cfg(test)]
