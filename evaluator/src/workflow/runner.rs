@@ -161,7 +161,11 @@ mod tests {
     /// evaluator's binary.
     fn tried(snippets: &[&str]) -> Vec<(Verdict, String)> {
         let python = Interpreter::resolve(None).expect("python3");
-        let limits = Limits::default().with_cpu_s(2.0);
+        // Little memory, so that a program reaches that limit long before its CPU time ends, also on a slow machine.
+        let limits = Limits {
+            memory_bytes: 512 << 20,
+            ..Limits::default().with_cpu_s(2.0)
+        };
         let level = LevelChoice::Exactly(Level::C);
         let runner = SandboxRunner {
             sandbox: &Sandbox::with_level(python, limits, level).expect("a sandbox"),
@@ -217,7 +221,7 @@ mod tests {
         let outputs = tried(&[
             "while True: print('x' * 1000)",
             "while True: pass",
-            "print('begun', flush=True)\nkept = []\nwhile True: kept.append(bytearray(1 << 28))",
+            "print('begun', flush=True)\nkept = []\nwhile True: kept.append(bytearray(1 << 24))",
             "import os\nos.write(1, b'\\xff' * 100_000)",
             "raise ValueError('x' * 100_000)",
             "def f(): f()\nf()",
