@@ -175,12 +175,12 @@ def power(run):
 
 def whole_power(run):
     """The share of runs in which every row of H1 in `single` is supported if the true effects are the declared ones and no
-    pass rate is lost, with normal means and the covariance of the tasks that are there, whose programs parse in both arms."""
+    pass rate is lost, with normal means and the covariance of the tasks that are there, whose programs are measured in both arms."""
     base, arm = run.cell("base", "single"), run.cell(ARM, "single")
     metrics = ["maintainability_index", "mi_code", "cognitive_complexity", "pass_rate"]
-    # The programs of both arms parse, so that every metric has a value.
-    parsable = set(base.task_id[base.parsable]) & set(arm.task_id[arm.parsable])
-    tasks = [task for task in in_order(base) if task in parsable]
+    # Only tasks whose programs have every metric in both arms: an empty answer parses and has none.
+    measured = [set(cell.task_id[cell.parsable & cell[metrics[:3]].notna().all(axis=1)]) for cell in (base, arm)]
+    tasks = [task for task in in_order(base) if task in measured[0] & measured[1]]
     columns = [differences(base, arm, metric, tasks) for metric in metrics]
     covariance = np.cov(np.array(columns)) / ALL_TASKS
     means = np.random.default_rng(1).multivariate_normal([3.0, 3.0, -0.5, 0.0], covariance, 200_000)
