@@ -24,10 +24,7 @@ const SNIPPETS: [(&str, &str); 8] = [
     ),
     ("while True: print('x' * 1000)", "x"),
     ("while True: pass", "limit of"),
-    (
-        "kept = []\nkept.append(bytearray(1 << 40))",
-        "memory",
-    ),
+    ("kept = []\nkept.append(bytearray(1 << 40))", "memory"),
     ("print(open('{outside}/secret').read())", "error"),
 ];
 
